@@ -62,7 +62,7 @@ class Clip:
     def digest(self) -> str:
         """SHA-256 of the frames and the frame rate: the clip's content, whatever it is called."""
         digest = hashlib.sha256(f"{self.frames.shape} {self.fps:.6f}".encode())
-        digest.update(np.ascontiguousarray(self.frames))
+        digest.update(np.ascontiguousarray(self.frames).data)
         return digest.hexdigest()
 
 

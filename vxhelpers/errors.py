@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 class VxError(Exception):
-    """Base of every error raised on purpose; the command line shows its text without a traceback."""
+    """Base of every error raised on purpose; the command line shows it without a traceback."""
 
 
 class InputError(VxError, ValueError):
