@@ -15,10 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vxhelpers.clipset import ClipSet, Feed
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError, WeightsError
+from vxhelpers.files import replacing
 
 if TYPE_CHECKING:
-    from vxhelpers.zoo import Entry, Model
+    from vxhelpers.zoo import Model
 
 FORMAT = 1  # of checkpoints
 
@@ -43,6 +45,8 @@ class Preset:
     flip, shift, jitter
         Mirror left and right with probability one half; random crop by up to so many pixels each
         way, edges held; brightness (of the full range) and contrast changed by up to this share.
+    reach
+        Footage: draw the network's window from so many window lengths around a clip's middle.
     channels_last, bf16
         ``torch.channels_last_3d`` weights (about 1.6 times as fast on small 3-D conv nets);
         bfloat16 autocast.
@@ -62,6 +66,7 @@ class Preset:
     flip: bool = False
     shift: int = 4
     jitter: float = 0.1
+    reach: int = 2
     channels_last: bool = True
     bf16: bool = False
 
@@ -75,6 +80,7 @@ class Preset:
             ("label_smoothing", 0, 1),
             ("shift", 0, math.inf),
             ("jitter", 0, 1),
+            ("reach", 1, math.inf),
         ):
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"{name} must be {low} to {high}, not {getattr(self, name)}")
@@ -101,6 +107,7 @@ PRESETS: Mapping[str, Preset] = {
         label_smoothing=0.0,
         flip=True,
         jitter=0.0,
+        reach=8,
         channels_last=False,
     ),
     "swin": Preset(
@@ -120,61 +127,6 @@ def preset(name: str) -> Preset:
         return PRESETS[name]
     except KeyError:
         raise UnknownNameError("preset", name, PRESETS) from None
-
-
-@dataclass(frozen=True, eq=False)
-class ClipSet:
-    """Clips with labels, decoded once, near the network's geometry.
-
-    Parameters
-    ----------
-    frames
-        ``(N, T, H, W, 3)`` uint8, 0 to 255; may be memory-mapped. ``T`` may be longer than the
-        network's window (its place is then drawn at random in training), ``H`` and ``W`` larger
-        than its crop; the centre is taken in evaluation.
-    labels
-        ``(N,)`` int64, indices into ``names``.
-    names
-        Class labels.
-    lengths
-        ``(N,)`` int64: frames from the start of each row that show the clip, the rest is padding;
-        all ``T`` of them when not given.
-    """
-
-    frames: np.ndarray[Any, np.dtype[np.uint8]]
-    labels: np.ndarray[Any, np.dtype[np.int64]]
-    names: tuple[str, ...]
-    lengths: np.ndarray[Any, np.dtype[np.int64]] | None = None
-
-    def __post_init__(self) -> None:
-        shape = self.frames.shape
-        if self.frames.dtype != np.uint8 or len(shape) != 5 or shape[4] != 3:
-            raise InputError(
-                "a clip set needs uint8 frames of shape (N, T, H, W, 3), "
-                f"not {self.frames.dtype} of shape {shape}"
-            )
-        if not len(self.frames):
-            raise InputError("a clip set without clips: is the split of the manifest empty?")
-        if self.labels.shape != (len(self.frames),):
-            raise InputError(f"{len(self.frames)} clips with labels of shape {self.labels.shape}")
-        if self.labels.min() < 0 or self.labels.max() >= len(self.names):
-            raise InputError(f"labels must be 0 to {len(self.names) - 1}, one of {self.names}")
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Clips a class."""
-        counts = np.bincount(self.labels, minlength=len(self.names))
-        return dict(zip(self.names, map(int, counts), strict=True))
-
-    def digest(self) -> str:
-        """SHA-256 of the labels and of a sample of the pixels: the set's content, cheaply."""
-        digest = hashlib.sha256(repr((self.frames.shape, self.names)).encode())
-        digest.update(self.labels.tobytes())
-        digest.update(self.frames[:, ::4, ::7, ::7].tobytes())
-        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -271,7 +223,15 @@ def fit(
         net.load_state_dict(saved["net"])
         optimizer.load_state_dict(saved["optimizer"])
         history, best = History(tuple(Epoch(**e) for e in saved["epochs"])), saved["best"]
-    feeds = [_Feed(s, model.entry, preset, device) for s in (train_set, val_set)]
+    feed = Feed(
+        train_set,
+        model.entry,
+        device=device,
+        flip=preset.flip,
+        shift=preset.shift,
+        jitter=preset.jitter,
+    )
+    val_feed = Feed(val_set, model.entry, device=device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for epoch in range(len(history.epochs) + 1, preset.epochs + 1):
             began = time.perf_counter()
@@ -282,10 +242,10 @@ def fit(
                 net.train()
                 with _memory(preset.batch):
                     loss, accuracy = _train_epoch(
-                        net, optimizer, feeds[0], preset, epoch, steps, rng, advance
+                        net, optimizer, feed, preset, epoch, steps, rng, advance
                     )
                     net.eval()
-                    val_loss, val_accuracy = _evaluate(net, feeds[1], preset, where)
+                    val_loss, val_accuracy = _evaluate(net, val_feed, preset, where)
                 advance(0, loss=loss, acc=accuracy, val_loss=val_loss, val_acc=val_accuracy)
             done = Epoch(
                 epoch,
@@ -366,77 +326,10 @@ def lr_factor(preset: Preset, step: int, steps: int) -> float:
     return (1 + math.cos(math.pi * (step - rise) / (total - rise))) / 2
 
 
-class _Feed:
-    """Batches of a clip set on the device: uint8 gather (time, crop, mirror), then floats."""
-
-    def __init__(
-        self, clips: ClipSet, entry: "Entry", preset: Preset, device: torch.device
-    ) -> None:
-        self.n, self.preset, self.device = len(clips), preset, device
-        self.frames = torch.from_numpy(np.require(clips.frames, requirements="W"))
-        if device.type == "cuda" and self.frames.nbytes < torch.cuda.mem_get_info(device)[0] / 3:
-            self.frames = self.frames.to(device)
-        self.labels = torch.from_numpy(clips.labels)
-        _, T, self.h, self.w, _ = clips.frames.shape
-        self.lengths = np.full(self.n, T) if clips.lengths is None else clips.lengths
-        self.t = np.arange(entry.frames) * entry.stride
-        self.span = int(self.t[-1]) + 1
-        self.ch, self.cw = _size(entry.crop)
-        if min(T - self.span, self.h - self.ch, self.w - self.cw) < 0:
-            raise InputError(
-                f"clips of {T} x {self.h} x {self.w} for a network that sees "
-                f"{self.span} x {self.ch} x {self.cw}: prepare the set for this network"
-            )
-        self.mean, self.std = (
-            torch.tensor(v, device=device).float() for v in (entry.mean, entry.std)
-        )
-
-    def batch(self, chosen: np.ndarray, rng: np.random.Generator | None) -> tuple[Tensor, Tensor]:
-        """Normalised ``(B, 3, T, H, W)`` and labels ``(B,)``; augmented if ``rng`` is given."""
-        n = len(chosen)
-        slack = np.maximum(self.lengths[chosen] - self.span, 0)
-        start, top, left = slack // 2, (self.h - self.ch) // 2, (self.w - self.cw) // 2
-        mirror = np.zeros(n, bool)
-        if rng is not None:
-            start = rng.integers(0, slack + 1)
-            top, left = (
-                rng.integers(-self.preset.shift, high + self.preset.shift + 1, n)
-                for high in (self.h - self.ch, self.w - self.cw)
-            )
-            mirror = (rng.random(n) < 0.5) & self.preset.flip
-        t = start[:, None] + self.t
-        rows = np.clip(np.reshape(top, (-1, 1)) + np.arange(self.ch), 0, self.h - 1)
-        cols = np.clip(np.reshape(left, (-1, 1)) + np.arange(self.cw), 0, self.w - 1)
-        cols = np.where(mirror[:, None], cols[:, ::-1], cols)
-        where = tuple(
-            torch.from_numpy(np.ascontiguousarray(v)).to(self.frames.device)
-            for v in (
-                chosen[:, None, None, None],
-                t[:, :, None, None],
-                rows[:, None, :, None],
-                cols[:, None, None, :],
-            )
-        )
-        x = self.frames[where].to(self.device).float() / 255
-        if rng is not None and self.preset.jitter:
-            gain, bias = (
-                torch.from_numpy(rng.uniform(-1, 1, (n, 1, 1, 1, 1)).astype(np.float32))
-                .to(self.device)
-                .mul_(self.preset.jitter)
-                for _ in range(2)
-            )
-            grey = x.mean(dim=(1, 2, 3, 4), keepdim=True)
-            x = ((x - grey) * (1 + gain) + grey + bias).clamp_(0, 1)
-        x = ((x - self.mean) / self.std).permute(0, 4, 1, 2, 3)  # is channels_last_3d already
-        if not self.preset.channels_last:
-            x = x.contiguous()
-        return x, self.labels[torch.from_numpy(chosen)].to(self.device)
-
-
 def _train_epoch(
     net: nn.Module,
     optimizer: torch.optim.Optimizer,
-    feed: _Feed,
+    feed: Feed,
     preset: Preset,
     epoch: int,
     steps: int,
@@ -445,10 +338,10 @@ def _train_epoch(
 ) -> tuple[float, float]:
     """One pass; mean loss and accuracy of the training batches as they came."""
     total = correct = seen = 0.0
-    for step, chosen in enumerate(np.array_split(rng.permutation(feed.n), steps)):
+    for step, chosen in enumerate(np.array_split(rng.permutation(len(feed)), steps)):
         for group in optimizer.param_groups:
             group["lr"] = preset.lr * lr_factor(preset, (epoch - 1) * steps + step, steps)
-        x, y = feed.batch(chosen, rng)
+        x, y = _memory_format(feed.batch(chosen, rng), preset)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=preset.bf16):
             logits = net(x).float()
             loss = F.cross_entropy(logits, y, label_smoothing=preset.label_smoothing)
@@ -466,16 +359,21 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def _evaluate(net: nn.Module, feed: _Feed, preset: Preset, where: str) -> tuple[float, float]:
+def _evaluate(net: nn.Module, feed: Feed, preset: Preset, where: str) -> tuple[float, float]:
     """Mean cross-entropy (without smoothing) and accuracy over the set, centre views."""
     total = correct = 0.0
-    for chosen in np.array_split(np.arange(feed.n), math.ceil(feed.n / preset.batch)):
-        x, y = feed.batch(chosen, None)
+    for chosen in np.array_split(np.arange(len(feed)), math.ceil(len(feed) / preset.batch)):
+        x, y = _memory_format(feed.batch(chosen), preset)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=preset.bf16):
             logits = net(x).float()
         total += _finite(F.cross_entropy(logits, y, reduction="sum"), f"{where}, validation")
         correct += (logits.argmax(1) == y).sum().item()
-    return total / feed.n, correct / feed.n
+    return total / len(feed), correct / len(feed)
+
+
+def _memory_format(batch: tuple[Tensor, Tensor], preset: Preset) -> tuple[Tensor, Tensor]:
+    x, y = batch
+    return (x if preset.channels_last else x.contiguous()), y
 
 
 def _optimizer(net: nn.Module, preset: Preset) -> torch.optim.Optimizer:
@@ -542,10 +440,6 @@ def _bar(total: int, text: str, show: bool) -> Iterator["Callable[..., None]"]:
         yield advance
 
 
-def _size(crop: int | tuple[int, int]) -> tuple[int, int]:
-    return (crop, crop) if isinstance(crop, int) else (int(crop[0]), int(crop[1]))
-
-
 def _state(net: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
 
@@ -566,10 +460,8 @@ def _fingerprint(preset: Preset, seed: int, *parts: Any) -> str:
 
 
 def _save_checkpoint(path: Path, **content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    torch.save(content, part)
-    part.replace(path)
+    with replacing(path) as temporary:
+        torch.save(content, temporary)
 
 
 def _load_checkpoint(path: Path, run: str) -> dict[str, Any]:
