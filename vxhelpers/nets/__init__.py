@@ -1,0 +1,1 @@
+"""Networks that no maintained library ships, each one implementation for full and small sizes."""

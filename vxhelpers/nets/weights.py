@@ -1,0 +1,160 @@
+"""Weights files: found, read safely, and matched against an architecture."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from vxhelpers.errors import WeightsError
+from vxhelpers.files import sha256
+from vxhelpers.nets.entry import Entry
+
+State = dict[str, Tensor]
+SUFFIXES = (".safetensors", ".pt", ".pth", ".pyth")
+
+
+def read(path: Path) -> tuple[State, dict[str, str]]:
+    """Read a state dict and the metadata beside it (empty but for safetensors), in float32.
+
+    Pickled files are read with ``weights_only=True``; a state dict may lie under ``state_dict`` or
+    ``model_state``, and its keys may begin with ``module.``.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, damaged, of an unknown kind, or holds something else.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file")
+    if path.suffix not in SUFFIXES:
+        raise WeightsError(f"{path}: weights are read from {', '.join(SUFFIXES)}")
+    metadata: dict[str, str] = {}
+    content: Any
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                metadata = dict(file.metadata() or {})
+                content = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        raise WeightsError(f"{path}: the file is damaged or not a weights file: {error}") from error
+    except Exception as error:  # an UnpicklingError, without importing pickle's name for it
+        raise WeightsError(
+            f"{path}: only tensors are read from pickled files (weights_only=True): {error}"
+        ) from error
+    for wrapper in ("state_dict", "model_state"):
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not content:
+        raise WeightsError(f"{path}: no state dict in the file")
+    state: State = {}
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise WeightsError(f"{path}: {key!r} is not a named tensor; a state dict is needed")
+        if value.is_floating_point():
+            value = value.float()
+            if not bool(value.isfinite().all()):
+                raise WeightsError(f"{path}: {key} holds NaN or infinity")
+        state[key.removeprefix("module.")] = value
+    return state, metadata
+
+
+def fit(
+    state: State,
+    entry: Entry,
+    *,
+    path: Path,
+    metadata: Mapping[str, str],
+    others: Mapping[str, Entry],
+) -> tuple[State, int]:
+    """Match a state dict with an entry; return it and the number of classes of its head.
+
+    Raises
+    ------
+    WeightsError
+        If names or shapes differ: says which, and which entry the weights are made for.
+    """
+    head = state.get(f"{entry.head}.weight")
+    classes = 0 if head is None else len(head)
+    problems = differences(state, entry, max(1, classes))
+    if not problems:
+        return state, classes
+    arch = metadata.get("arch")
+    fitting = (
+        [arch]
+        if arch
+        else [
+            name
+            for name, other in others.items()
+            if f"{other.head}.weight" in state
+            and not differences(state, other, len(state[f"{other.head}.weight"]))
+        ]
+    )
+    hint = f"; the weights are made for {' or '.join(map(repr, fitting))}" if fitting else ""
+    first = "; ".join(problems[:4]) + (f"; and {len(problems) - 4} more" if problems[4:] else "")
+    raise WeightsError(f"{path} does not fit model {entry.name!r}: {first}{hint}")
+
+
+def differences(state: State, entry: Entry, classes: int) -> list[str]:
+    """Tell, a line each, where a state dict differs from an entry's; the net is not allocated."""
+    expected = shapes(entry, classes)
+    found = {key: tuple(value.shape) for key, value in state.items()}
+    lines = [f"{key} is missing" for key in expected if key not in found]
+    lines += [f"{key} is not in the model" for key in found if key not in expected]
+    lines += [
+        f"{key} is {found[key]}, not {shape}"
+        for key, shape in expected.items()
+        if key in found and found[key] != shape
+    ]
+    return lines
+
+
+def shapes(entry: Entry, classes: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of an entry's state dict, without allocating it."""
+    with torch.device("meta"):
+        net: nn.Module = entry.build(classes)
+    return {key: tuple(value.shape) for key, value in net.state_dict().items()}
+
+
+def published(entry: Entry) -> Path:
+    """Find an entry's published weights on this machine, or download them.
+
+    Looked for, by file name, in the folder that the environment variable ``VX_WEIGHTS`` names, then
+    in torch's hub cache, where a download goes, too. A hash in the file name is checked.
+
+    Raises
+    ------
+    WeightsError
+        If there are none and the download fails: says which file to put where.
+    """
+    if not entry.url:
+        raise WeightsError(
+            f"model {entry.name!r} has no published weights; name a file, weights shipped with the "
+            "package, or 'random' (weights=..., --weights)"
+        )
+    file = entry.url.rsplit("/", 1)[-1]
+    folder = os.environ.get("VX_WEIGHTS")
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / file
+    stamp = re.search(r"-([0-9a-f]{8,})\.", file)
+    prefix = stamp.group(1) if stamp else ""
+    for path in ([Path(folder) / file] if folder else []) + [cached]:
+        if path.is_file():
+            if not sha256(path).startswith(prefix):
+                raise WeightsError(f"{path}: damaged, its SHA-256 does not begin with {prefix}")
+            return path
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(entry.url, str(cached), prefix or None, progress=False)
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"the weights of model {entry.name!r} are not on this machine, and {entry.url} cannot "
+            f"be fetched ({error}); put {file} into the folder that VX_WEIGHTS names or into "
+            f"{cached.parent}, or name a file (weights=..., --weights)"
+        ) from error
+    return cached
