@@ -1,4 +1,4 @@
-"""The training loop behind the shipped weights: presets, batches, checkpoints, exact resume."""
+"""The training loop behind the shipped weights: best epoch kept, checkpoints, exact resume."""
 
 import hashlib
 import json
@@ -8,125 +8,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vxhelpers.clipset import ClipSet, Feed
-from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError, WeightsError
+from vxhelpers.batches import Feed
+from vxhelpers.clipset import ClipSet
+from vxhelpers.errors import InputError, NotFiniteError, WeightsError
 from vxhelpers.files import replacing
+from vxhelpers.presets import PRESETS, Preset, lr_factor
 
 if TYPE_CHECKING:
     from vxhelpers.zoo import Model
 
 FORMAT = 1  # of checkpoints
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Everything that decides a training run besides the network, the clips and the seed.
-
-    Time is never augmented by reversal: on some tasks the direction of time is the label.
-
-    Parameters
-    ----------
-    optimizer, lr, momentum, weight_decay
-        ``"sgd"`` (uses ``momentum``) or ``"adamw"``; ``lr`` is the highest learning rate.
-    schedule, warmup, step_epochs
-        ``"one_cycle"`` and ``"cosine"``: a rise over the share ``warmup`` of all steps (cosine and
-        straight), then a cosine to 0. ``"step"``: divided by 10 every ``step_epochs`` epochs.
-    epochs, batch
-        Passes over the training clips; clips a step (the last steps share what is left evenly).
-    label_smoothing, clip_norm
-        Of the cross-entropy, 0 to 1; highest norm of the gradient, None for no clipping.
-    flip, shift, jitter
-        Mirror left and right with probability one half; random crop by up to so many pixels each
-        way, edges held; brightness (of the full range) and contrast changed by up to this share.
-    reach
-        Footage: draw the network's window from so many window lengths around a clip's middle.
-    channels_last, bf16
-        ``torch.channels_last_3d`` weights (about 1.6 times as fast on small 3-D conv nets);
-        bfloat16 autocast.
-    """
-
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    lr: float = 2e-3
-    momentum: float = 0.9
-    weight_decay: float = 0.05
-    schedule: Literal["one_cycle", "step", "cosine"] = "one_cycle"
-    warmup: float = 0.3
-    step_epochs: int = 50
-    epochs: int = 12
-    batch: int = 32
-    label_smoothing: float = 0.05
-    clip_norm: float | None = None
-    flip: bool = False
-    shift: int = 4
-    jitter: float = 0.1
-    reach: int = 2
-    channels_last: bool = True
-    bf16: bool = False
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("lr", 0, math.inf),
-            ("epochs", 1, math.inf),
-            ("batch", 1, math.inf),
-            ("step_epochs", 1, math.inf),
-            ("warmup", 0, 1),
-            ("label_smoothing", 0, 1),
-            ("shift", 0, math.inf),
-            ("jitter", 0, 1),
-            ("reach", 1, math.inf),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name} must be {low} to {high}, not {getattr(self, name)}")
-        for name, known in (
-            ("optimizer", ("adamw", "sgd")),
-            ("schedule", ("one_cycle", "step", "cosine")),
-        ):
-            if getattr(self, name) not in known:
-                raise UnknownNameError(name, getattr(self, name), known)
-
-
-#: ``quick``: minutes on a CPU. ``stce``: the recipe of the STCE paper, section 4.1 (from scratch,
-#: random flip and crop, 16 consecutive frames at random; no weight decay is mentioned there).
-#: ``swin``: for transformers.
-PRESETS: Mapping[str, Preset] = {
-    "quick": Preset(),
-    "stce": Preset(
-        optimizer="sgd",
-        lr=0.01,
-        weight_decay=0.0,
-        schedule="step",
-        epochs=150,
-        batch=64,
-        label_smoothing=0.0,
-        flip=True,
-        jitter=0.0,
-        reach=8,
-        channels_last=False,
-    ),
-    "swin": Preset(
-        lr=1e-3,
-        schedule="cosine",
-        warmup=0.1,
-        epochs=60,
-        clip_norm=1.0,
-        channels_last=False,
-    ),
-}
-
-
-def preset(name: str) -> Preset:
-    """The preset of that name; change values with ``dataclasses.replace``."""
-    try:
-        return PRESETS[name]
-    except KeyError:
-        raise UnknownNameError("preset", name, PRESETS) from None
 
 
 @dataclass(frozen=True)
@@ -212,7 +110,7 @@ def fit(
     device = torch.device(device)
     net = model.net.to(device)
     if preset.channels_last:
-        net.to(memory_format=torch.channels_last_3d)
+        net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     steps = math.ceil(len(train_set) / preset.batch)
     optimizer = _optimizer(net, preset)
     run = _fingerprint(preset, seed, train_set, val_set, model)
@@ -270,7 +168,7 @@ def fit(
                     best=best,
                 )
     net.load_state_dict(best)
-    net.to("cpu", memory_format=torch.contiguous_format).eval()
+    net.to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     return history
 
 
@@ -309,21 +207,6 @@ def warm_start(net: nn.Module, state: Mapping[str, Tensor]) -> tuple[str, ...]:
         )
     net.load_state_dict({**own, **{k: v for k, v in state.items() if k not in differ}})
     return differ
-
-
-def lr_factor(preset: Preset, step: int, steps: int) -> float:
-    """Learning rate at ``step`` (from 0, over the whole run) as a share of ``preset.lr``.
-
-    ``steps`` is the number of steps an epoch.
-    """
-    if preset.schedule == "step":
-        return float(0.1 ** (step // steps // preset.step_epochs))
-    total = preset.epochs * steps
-    rise = preset.warmup * total
-    if step < rise:
-        share = (step + 1) / math.ceil(rise)
-        return (1 - math.cos(math.pi * share)) / 2 if preset.schedule == "one_cycle" else share
-    return (1 + math.cos(math.pi * (step - rise) / (total - rise))) / 2
 
 
 def _train_epoch(
