@@ -48,8 +48,7 @@ class Feed:
             self.frames = self.frames.to(device)
         self.lengths = np.full(n, T) if clips.lengths is None else clips.lengths
         self.steps = np.arange(entry.frames) * entry.stride
-        crop = (h, w) if entry.crop is None else entry.crop
-        self.size = (crop, crop) if isinstance(crop, int) else crop
+        self.size = (entry.crop,) * 2 if isinstance(entry.crop, int) else entry.crop
         self.room = h - self.size[0], w - self.size[1]
         if min(T - 1 - self.steps[-1], *self.room) < 0:
             raise InputError(

@@ -115,21 +115,18 @@ class Geometry(NamedTuple):
 
     frames: int
     span: int
-    resize: Size | None
+    resize: Size
     crop: Size | None
 
     @classmethod
     def of(cls, entry: "Entry", *, reach: int = 1) -> "Geometry":
         """Room for the entry's view, ``reach`` windows long, with the border it crops away."""
         span = (entry.frames - 1) * entry.stride + 1
-        resize = entry.resize
-        crop: Size | None = entry.crop
-        if isinstance(resize, int) and crop is not None:
-            height, width = (crop, crop) if isinstance(crop, int) else crop
-            crop = max(resize, height), max(resize, width)
-        elif resize is not None:
-            crop = None
-        return cls(reach * span, span, resize, crop)
+        crop: Size | None = None
+        if isinstance(entry.resize, int):
+            height, width = (entry.crop,) * 2 if isinstance(entry.crop, int) else entry.crop
+            crop = max(entry.resize, height), max(entry.resize, width)
+        return cls(reach * span, span, entry.resize, crop)
 
     def keep(self, clip: Clip) -> tuple[Frames, int]:
         """The clip's ``(frames, H, W, 3)`` pixels and how many of the frames are its own."""

@@ -1,16 +1,18 @@
 """Predictions and what they are worth: accuracy, baselines, confusion, the causal check."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from vxhelpers.clip import Clip, freeze, reverse, shuffle
+from vxhelpers.clip import Clip
 from vxhelpers.errors import InputError, NotFiniteError
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 Labels = npt.NDArray[np.int64]
 Logits = npt.NDArray[np.float32]
+Edit = Callable[[Tensor], Tensor]  # of a batch (N, C, T, H, W)
 
 
 @dataclass(frozen=True)
@@ -67,25 +70,18 @@ class CausalCheck:
 
 
 def predict(
-    model: "Model",
-    clips: Sequence[Clip],
-    *,
-    batch: int = 16,
-    device: str | torch.device | None = None,
-    progress: bool = False,
+    model: "Model", clips: Sequence[Clip], *, batch: int = 16, progress: bool = False
 ) -> Logits:
     """Logits ``(N, C)`` float32 of the clips, prepared as the model's entry says.
 
     Parameters
     ----------
     model
-        A zoo model; its network is used in eval mode, where it is.
+        A zoo model; runs where its network is.
     clips
-        Any sequence; clips are taken from it batch by batch, so it may decode lazily.
+        Any sequence; clips are taken from it batch by batch, so it may decode as it goes.
     batch
         Clips a forward pass.
-    device
-        Where the network runs; where its parameters are when not given.
     progress
         Show a bar.
 
@@ -96,23 +92,7 @@ def predict(
     NotFiniteError
         If a logit is NaN or infinite: names the clip.
     """
-    if not len(clips):
-        raise InputError("no clips to predict: is the split of the manifest empty?")
-    if batch < 1:
-        raise InputError(f"batch must be at least 1, not {batch}")
-    if device is None:
-        device = next(model.net.parameters()).device
-    rows = []
-    with torch.inference_mode():
-        for start in _steps(range(0, len(clips), batch), progress):
-            chosen = [clips[i] for i in range(start, min(start + batch, len(clips)))]
-            logits = model.logits(model.prepare(chosen).to(device)).float().cpu()
-            bad = ~torch.isfinite(logits).all(dim=1)
-            if bad.any():
-                clip = chosen[int(bad.nonzero()[0])]
-                raise NotFiniteError(f"{clip.source}: the model's logits are not finite")
-            rows.append(logits.numpy())
-    return np.concatenate(rows)
+    return _predict(model, clips, {"normal": lambda x: x}, batch=batch, progress=progress)["normal"]
 
 
 def accuracy(
@@ -163,7 +143,6 @@ def causal_check(
     *,
     rng: np.random.Generator,
     batch: int = 16,
-    device: str | torch.device | None = None,
     progress: bool = False,
 ) -> CausalCheck:
     """Accuracy on the clips as they are, frozen at the middle frame, reversed and shuffled.
@@ -172,48 +151,64 @@ def causal_check(
     shuffled clips does not need order; where reversing moves predictions from one class to
     another, the direction of time is what it reads.
 
-    The window that the network sees is cut first, and then frozen, reversed or shuffled, so that
-    each version shows the same frames.
+    The frames that the network is shown are edited, so that every version has the same ones.
 
     Parameters
     ----------
-    model, clips, batch, device, progress
+    model, clips, batch, progress
         As in :func:`predict`.
     labels
         ``(N,)`` class indices of the clips as they are.
     rng
-        Draws the permutations.
+        Draws one permutation a clip.
     """
-    edits: dict[str, Callable[[Clip], Clip]] = {
-        "normal": lambda clip: clip,
-        "frozen": freeze,
-        "reversed": reverse,
-        "shuffled": lambda clip: shuffle(clip, rng),
+
+    def shuffled(x: Tensor) -> Tensor:
+        order = [torch.from_numpy(rng.permutation(x.shape[2])) for _ in x]
+        return torch.stack([clip[:, o.to(x.device)] for clip, o in zip(x, order, strict=True)])
+
+    edits: dict[str, Edit] = {
+        "normal": lambda x: x,
+        "frozen": lambda x: x[:, :, x.shape[2] // 2, None].expand_as(x).contiguous(),
+        "reversed": lambda x: x.flip(2),
+        "shuffled": shuffled,
     }
     n_classes = len(model.labels)
-    predictions = {
-        name: predict(
-            model, _Edited(clips, edit), batch=batch, device=device, progress=progress
-        ).argmax(1)
-        for name, edit in edits.items()
-    }
+    logits = _predict(model, clips, edits, batch=batch, progress=progress)
+    predictions = {name: values.argmax(1) for name, values in logits.items()}
     return CausalCheck(
         {name: accuracy(labels, p, n_classes) for name, p in predictions.items()},
         {name: confusion(labels, p, n_classes) for name, p in predictions.items()},
     )
 
 
-class _Edited(Sequence[Clip]):
-    """Clips that are edited when they are asked for."""
-
-    def __init__(self, clips: Sequence[Clip], edit: Callable[[Clip], Clip]) -> None:
-        self.clips, self.edit = clips, edit
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.edit(self.clips[index])
+def _predict(
+    model: "Model",
+    clips: Sequence[Clip],
+    edits: Mapping[str, Edit],
+    *,
+    batch: int,
+    progress: bool,
+) -> dict[str, Logits]:
+    """Logits of every edit of the clips; each clip is prepared once."""
+    if not len(clips):
+        raise InputError("no clips to predict: is the split of the manifest empty?")
+    if batch < 1:
+        raise InputError(f"batch must be at least 1, not {batch}")
+    rows: dict[str, list[Logits]] = {name: [] for name in edits}
+    with torch.inference_mode(), _bar(len(clips), progress) as advance:
+        for start in range(0, len(clips), batch):
+            chosen = [clips[i] for i in range(start, min(start + batch, len(clips)))]
+            x = model.prepare(chosen)
+            for name, edit in edits.items():
+                logits = model.logits(edit(x)).float().cpu()
+                bad = ~torch.isfinite(logits).all(dim=1)
+                if bad.any():
+                    source = chosen[int(bad.nonzero()[0])].source
+                    raise NotFiniteError(f"{source}: logits that are not finite ({name} clip)")
+                rows[name].append(logits.numpy())
+            advance(len(chosen))
+    return {name: np.concatenate(values) for name, values in rows.items()}
 
 
 def _checked(
@@ -230,10 +225,12 @@ def _checked(
     return y, p
 
 
-def _steps(steps: range, progress: bool) -> Iterator[int]:
-    if not progress:
-        yield from steps
+@contextmanager
+def _bar(total: int, show: bool) -> Iterator[Callable[[int], object]]:
+    if not show:
+        yield lambda n: None
         return
     from tqdm import tqdm
 
-    yield from tqdm(steps, desc="predict", unit="batch")
+    with tqdm(total=total, desc="predict", unit="clip", mininterval=0.5) as bar:
+        yield bar.update

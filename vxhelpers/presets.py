@@ -1,9 +1,10 @@
 """Training recipes: everything that decides a run besides the network, the clips and the seed."""
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args, get_type_hints
 
 from vxhelpers.errors import InputError, UnknownNameError
 
@@ -110,6 +111,37 @@ def preset(name: str) -> Preset:
         return PRESETS[name]
     except KeyError:
         raise UnknownNameError("preset", name, PRESETS) from None
+
+
+def override(preset: Preset, values: Mapping[str, str]) -> Preset:
+    """The preset with some values replaced, given as text: ``{"clip_norm": "1.0", "flip": "true"}``.
+
+    Numbers, ``true``, ``false`` and ``null`` are read as in JSON.
+
+    Raises
+    ------
+    UnknownNameError
+        If the preset has no such value.
+    InputError
+        If a text does not fit the value's type, or the value is out of range.
+    """
+    types = get_type_hints(Preset)
+    parsed: dict[str, Any] = {}
+    for name, text in values.items():
+        if name not in types:
+            raise UnknownNameError("preset value", name, types)
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        kinds = get_args(types[name]) or (types[name],)
+        if float in kinds and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if value not in kinds and type(value) not in kinds:
+            wanted = " or ".join(getattr(kind, "__name__", repr(kind)) for kind in kinds)
+            raise InputError(f"preset value {name}={text}: {wanted} is needed")
+        parsed[name] = value
+    return replace(preset, **parsed)
 
 
 def lr_factor(preset: Preset, step: int, steps: int) -> float:

@@ -4,11 +4,12 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,9 +21,7 @@ from vxhelpers.clipset import ClipSet
 from vxhelpers.errors import InputError, NotFiniteError, WeightsError
 from vxhelpers.files import replacing
 from vxhelpers.presets import PRESETS, Preset, lr_factor
-
-if TYPE_CHECKING:
-    from vxhelpers.zoo import Model
+from vxhelpers.zoo import Model, digest
 
 FORMAT = 1  # of checkpoints
 
@@ -61,7 +60,7 @@ class History:
 
 
 def fit(
-    model: "Model",
+    model: Model,
     train_set: ClipSet,
     val_set: ClipSet,
     *,
@@ -71,8 +70,8 @@ def fit(
     checkpoint_dir: str | Path | None = None,
     resume: bool = True,
     progress: bool = True,
-) -> History:
-    """Train ``model.net`` in place, keep the epoch that is best on validation.
+) -> tuple[Model, History]:
+    """Train a copy of the model; keep the epoch that is best on validation.
 
     Every epoch draws its order, augmentation and dropout from ``(seed, epoch)`` alone, so a run
     that was killed and resumed from its checkpoint takes the same steps as an undisturbed one:
@@ -81,8 +80,7 @@ def fit(
     Parameters
     ----------
     model
-        Its network is trained and left in eval mode on the CPU with the best epoch's weights; the
-        global random state is left as it was.
+        Where to start from; it stays as it is.
     train_set, val_set
         Clips with the model's labels, in the model's order.
     preset
@@ -98,6 +96,12 @@ def fit(
     progress
         A bar with loss and accuracy.
 
+    Returns
+    -------
+    tuple
+        The model with the best epoch's weights, on the CPU in eval mode, and the run's history.
+        The global random state is left as it was.
+
     Raises
     ------
     InputError
@@ -108,7 +112,7 @@ def fit(
     """
     _check(model, train_set, val_set)
     device = torch.device(device)
-    net = model.net.to(device)
+    net = deepcopy(model.net).to(device)
     if preset.channels_last:
         net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     steps = math.ceil(len(train_set) / preset.batch)
@@ -169,44 +173,29 @@ def fit(
                 )
     net.load_state_dict(best)
     net.to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
-    return history
+    weights = f"epoch {history.best.epoch} of {len(history.epochs)}, seed {seed}"
+    return replace(model, net=net, weights=weights, digest=digest(net), metadata={}), history
 
 
-def warm_start(net: nn.Module, state: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """Copy the weights of another task into ``net``; a head of another size keeps its own.
-
-    Parameters
-    ----------
-    net
-        Network of the same architecture, changed in place.
-    state
-        The other network's state dict.
-
-    Returns
-    -------
-    tuple of str
-        Names of the tensors that were not taken, because their shape follows the label count.
+def warm_start(model: Model, source: Model) -> Model:
+    """``model`` with the weights of ``source``; where labels differ, the head keeps its own.
 
     Raises
     ------
     WeightsError
-        If names differ, or more than the last module's tensors differ in shape.
+        If the two are not of one architecture.
     """
-    own = net.state_dict()
-    missing, extra = own.keys() - state.keys(), state.keys() - own.keys()
-    if missing or extra:
+    if model.entry.name != source.entry.name:
         raise WeightsError(
-            "the weights to start from are of another architecture: "
-            f"{len(missing)} tensors missing, {len(extra)} unknown, such as "
-            f"{sorted(missing | extra)[0]!r}"
+            f"{source.weights}: weights of {source.entry.name!r} cannot start a "
+            f"{model.entry.name!r}"
         )
-    differ = tuple(name for name in own if own[name].shape != state[name].shape)
-    if len({name.rpartition(".")[0] for name in differ}) > 1:
-        raise WeightsError(
-            f"the weights to start from differ in shape beyond the head: {', '.join(differ[:4])}"
-        )
-    net.load_state_dict({**own, **{k: v for k, v in state.items() if k not in differ}})
-    return differ
+    net, state = deepcopy(model.net), dict(source.net.state_dict())
+    if model.labels != source.labels:
+        own = net.state_dict()
+        state |= {name: own[name] for name in own if name.startswith(f"{model.entry.head}.")}
+    net.load_state_dict(state)
+    return replace(model, net=net, weights=f"started from {source.weights}", digest=digest(net))
 
 
 def _train_epoch(
@@ -217,7 +206,7 @@ def _train_epoch(
     epoch: int,
     steps: int,
     rng: np.random.Generator,
-    advance: "Callable[..., None]",
+    advance: Callable[..., None],
 ) -> tuple[float, float]:
     """One pass; mean loss and accuracy of the training batches as they came."""
     total = correct = seen = 0.0
@@ -271,7 +260,7 @@ def _optimizer(net: nn.Module, preset: Preset) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=preset.lr)
 
 
-def _check(model: "Model", train_set: ClipSet, val_set: ClipSet) -> None:
+def _check(model: Model, train_set: ClipSet, val_set: ClipSet) -> None:
     for name, clips in (("training", train_set), ("validation", val_set)):
         if clips.names != tuple(model.labels):
             raise InputError(
@@ -307,7 +296,7 @@ def _memory(batch: int) -> Iterator[None]:
 
 
 @contextmanager
-def _bar(total: int, text: str, show: bool) -> Iterator["Callable[..., None]"]:
+def _bar(total: int, text: str, show: bool) -> Iterator[Callable[..., None]]:
     """A progress bar; yields ``advance(n, **figures)``."""
     if not show:
         yield lambda n, **figures: None
