@@ -1,0 +1,228 @@
+"""The book: executed chapters and pages staged, built by Jupyter Book, and published as HTML."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from vxhelpers import files, store
+from vxhelpers.copies import copy_chapter, escape_markdown, labels_in, relabel, title_of
+from vxhelpers.errors import InputError, RunError
+from vxhelpers.runs import Run
+
+STATUS = "<!-- vx:runs -->"
+_BUILDERS = ("jupyter-book", "sphinx", "sphinx-book-theme", "myst-nb", "sphinxcontrib-bibtex")
+
+
+def read_toc(book: Path) -> dict[str, Any]:
+    """Read the table of contents of the sources, ``book/_toc.yml``.
+
+    Raises
+    ------
+    InputError
+        If it is missing, not YAML, or names a document that has no ``.md`` or ``.py`` file.
+    """
+    import yaml
+
+    path = book / "_toc.yml"
+    try:
+        toc = yaml.safe_load(path.read_text(encoding="utf-8"))
+        names = [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: {type(error).__name__}: {error}") from error
+    for name in names:
+        if not any((book / f"{name}{suffix}").is_file() for suffix in (".md", ".py")):
+            raise InputError(f"{path}: {name!r} has neither {name}.md nor {name}.py in {book}")
+    return dict(toc)
+
+
+def chapter_scripts(book: Path) -> list[Path]:
+    """The chapters that are run: documents of the table of contents that are scripts, in order."""
+    documents = (c["file"] for part in read_toc(book)["parts"] for c in part["chapters"])
+    return [book / f"{name}.py" for name in documents if (book / f"{name}.py").is_file()]
+
+
+def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
+    """Write the sources of the built book: pages once, every chapter once a class.
+
+    Parameters
+    ----------
+    runs
+        Finished runs; a failed one is refused.
+    book
+        Folder of the sources.
+    staged
+        Folder to write to; what was there is removed.
+
+    Raises
+    ------
+    RunError
+        If a run failed, or there is none.
+    """
+    import nbformat
+    import yaml
+
+    if failed := [run for run in runs if run.status == "failed"]:
+        names = ", ".join(f"{run.chapter.stem} ({run.target.action})" for run in failed)
+        raise RunError(f"failed chapters are not published: {names}")
+    if not runs:
+        raise RunError(f"nothing to publish: no chapter was run from {book / '_toc.yml'}")
+    toc = read_toc(book)
+    chapters = {run.chapter.stem for run in runs}
+    notebooks = [nbformat.read(run.notebook, as_version=4) for run in runs]  # type: ignore[no-untyped-call]
+    labels = {label for notebook in notebooks for label in labels_in(notebook)}
+    shutil.rmtree(staged, ignore_errors=True)
+    ignored = shutil.ignore_patterns("*.py", "*.ipynb", "*.md", "_*", ".*")
+    shutil.copytree(book, staged, ignore=ignored)
+    first = runs[0].target.slug
+    for page in sorted(book.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        text = relabel(text, slug=first, labels=labels, chapters=chapters, inside=False)
+        text = text.replace(STATUS, status_table(runs))
+        (staged / page.name).write_text(text, encoding="utf-8")
+    titles = {}
+    for run, notebook in zip(runs, notebooks, strict=True):
+        slug, action = run.target.slug, run.target.action
+        copied = copy_chapter(notebook, action=action, slug=slug, labels=labels, chapters=chapters)
+        path = staged / slug / run.notebook.name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(nbformat.writes(copied), encoding="utf-8")  # type: ignore[no-untyped-call]
+        titles[run.chapter.stem] = title_of(notebook)
+    parts = [part for old in toc["parts"] for part in _parts(old, runs, titles)]
+    (staged / "_toc.yml").write_text(
+        yaml.safe_dump(toc | {"parts": parts}, allow_unicode=True, sort_keys=False),
+        encoding="utf-8",
+    )
+
+
+def _parts(part: dict[str, Any], runs: Sequence[Run], titles: dict[str, str]) -> list[Any]:
+    """A part of the table of contents: as it is, or once a class where it holds chapters."""
+    names = [chapter["file"] for chapter in part["chapters"]]
+    if not titles.keys() & set(names):
+        return [part]
+    copies = []
+    for target in dict.fromkeys(run.target for run in runs):
+        done = {run.chapter.stem for run in runs if run.target == target}
+        files_ = [
+            {"file": f"{target.slug}/{name}", "title": titles[name]}
+            if name in done
+            else {"file": name}
+            for name in names
+            if name in done or name not in titles
+        ]
+        same = [run.target for run in runs if run.target.action == target.action]
+        caption = " ".join(target.action.split())
+        caption = caption if len(caption) <= 60 else caption[:59] + "\N{HORIZONTAL ELLIPSIS}"
+        caption += f" ({target.dataset})" if any(t != target for t in same) else ""
+        copies.append(part | {"caption": caption, "chapters": files_})
+    return copies
+
+
+def status_table(runs: Sequence[Run]) -> str:
+    """Markdown table of what every chapter ran on and what it cost."""
+    head = (
+        "| class | chapter | model | weights | data (sha256) | time (s) | memory (MiB) | commit |"
+    )
+    rows = [head, "|---|---|---|---|---|---:|---:|---|"]
+    for run in runs:
+        record, target = run.record, run.target
+        cells = (
+            escape_markdown(target.action),
+            run.chapter.stem,
+            f"`{target.model}`",
+            escape_markdown(target.weights or "the library's"),
+            f"`{record['data'][:12]}`",
+            f"{record['seconds']:.0f}",
+            str(record["peak_mib"]),
+            f"`{record['commit'][:9] or 'none'}`",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    last = runs[-1].record
+    versions = ", ".join(f"{name} {version}" for name, version in last["versions"].items())
+    return "\n".join([*rows, "", f"Ran on {last['hardware']} with {versions}."])
+
+
+def build(staged: Path, *, config: Path, out: Path) -> tuple[Path, bool]:
+    """Build the staged sources with Jupyter Book, strictly, and replace the published HTML.
+
+    Parameters
+    ----------
+    staged
+        Folder that `stage` wrote.
+    config
+        Jupyter Book configuration.
+    out
+        Build folder; the pages go to ``out/html``. A build that fails leaves them as they were.
+
+    Returns
+    -------
+    tuple of Path and bool
+        ``index.html``, and whether it was built anew (False: nothing had changed).
+
+    Raises
+    ------
+    RunError
+        If Jupyter Book fails or warns; the text holds its warnings.
+    """
+    published, previous = out / "html", out / ".html-old"
+    if previous.exists() and not published.exists():  # a swap was interrupted between its two steps
+        previous.rename(published)
+    wanted, marker = _build_key(staged, config), published / ".vx.json"
+    with suppress(OSError, ValueError, KeyError):
+        if json.loads(marker.read_text())["key"] == wanted:
+            return published / "index.html", False
+    with tempfile.TemporaryDirectory(prefix=".html-", dir=out) as folder:
+        program = "from jupyter_book.cli.main import main; main()"
+        command = [sys.executable, "-c", program, "build", str(staged), "--all"]
+        command += ["--config", str(config), "--path-output", folder, "-n", "-W", "--keep-going"]
+        done = subprocess.run(command, capture_output=True, text=True, env=_environment())
+        log = out / "logs" / "book.log"
+        log.parent.mkdir(exist_ok=True)
+        log.write_text(done.stdout + done.stderr, encoding="utf-8")
+        if done.returncode:
+            told = [
+                line for line in done.stderr.splitlines() if "WARNING" in line or "ERROR" in line
+            ]
+            text = "\n".join(told[:20] or done.stderr.splitlines()[-20:])
+            raise RunError(f"the book did not build (all of it in {log}):\n{text}")
+        site = Path(folder, "_build", "html")
+        (site / marker.name).write_text(json.dumps({"key": wanted}))
+        shutil.rmtree(previous, ignore_errors=True)
+        if published.exists():
+            published.rename(previous)
+        site.rename(published)
+        shutil.rmtree(previous, ignore_errors=True)
+    return published / "index.html", True
+
+
+def _environment() -> dict[str, str]:
+    """Environment of the build: the extensions of this package can be imported, colours are off."""
+    path = filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")])
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path), "NO_COLOR": "1", "PYTHONWARNINGS": ""}
+
+
+def _build_key(staged: Path, config: Path) -> str:
+    """Key of the built pages: every staged file, the configuration, our renderer, the builders."""
+    sources = sorted(path for path in staged.rglob("*") if path.is_file())
+    return store.key(
+        {
+            "sources": {str(path.relative_to(staged)): files.sha256(path) for path in sources},
+            "config": files.sha256(config),
+            "renderer": files.sha256(Path(__file__).with_name("mathml.py")),
+            "builders": {name: metadata.version(name) for name in _BUILDERS},
+        }
+    )
+
+
+def publish(runs: Sequence[Run], *, book: Path, config: Path, out: Path) -> tuple[Path, bool]:
+    """Stage finished runs with the pages of ``book`` and build them: `stage`, then `build`."""
+    staged = out / "book"
+    stage(runs, book=book, staged=staged)
+    return build(staged, config=config, out=out)

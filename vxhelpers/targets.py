@@ -1,0 +1,180 @@
+"""What to explain: the action classes of a book, each with its data set, model and weights."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize
+
+from vxhelpers.errors import InputError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Target:
+    """One action class and what to explain it with: the parameters that a chapter is run with.
+
+    Parameters
+    ----------
+    action
+        The class, as the data names it.
+    dataset
+        ``"stage:<task>"``, the name of a manifest, or the path of a CSV.
+    model, weights
+        Entry of the zoo, and its weights (file, embedded name, or None for the library's own).
+    root
+        Folder that the manifest's paths start from.
+    seed, profile
+        Seed of everything random; ``"standard"``, or ``"quick"`` for fewer clips.
+    """
+
+    action: str
+    dataset: str
+    model: str
+    root: str | None = None
+    weights: str | None = None
+    seed: int = 0
+    profile: str = "standard"
+
+    @property
+    def slug(self) -> str:
+        """Name for files and links: lower-case ASCII, unique for every class of every data set."""
+        action = _slug(self.action, r"[a-z0-9]+( [a-z0-9]+)*")
+        return f"{action}_{_slug(self.dataset, r'[a-z0-9]+(:[a-z0-9]+)?')}"
+
+
+def _slug(text: str, lossless: str) -> str:
+    """Letters and digits of a text; a hash is added where two texts could give the same."""
+    plain = normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[-40:].strip("-")
+    if re.fullmatch(lossless, text) and len(text) <= 40:
+        return slug
+    return "-".join(filter(None, (slug, sha256(text.encode()).hexdigest()[:8])))
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Read the book's table (``_book.yml``) of classes and of defaults by data set.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is not YAML, or lacks one of its two tables.
+    """
+    import yaml
+
+    try:
+        table = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: {error}") from error
+    for name, kind in (("classes", list), ("defaults", dict)):
+        if not isinstance(table, dict) or not isinstance(table.get(name), kind):
+            raise InputError(f"{path}: no {kind.__name__} called {name!r}")
+    if "other" not in table["defaults"]:
+        raise InputError(f"{path}: defaults need an entry called 'other' for all other data sets")
+    return dict(table)
+
+
+def labels_of(dataset: str) -> tuple[str, ...]:
+    """Class names of a data set, in its own order.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such rendered task.
+    """
+    if not dataset.startswith("stage:"):
+        from vxhelpers.manifest import read
+
+        return tuple(read(dataset).labels)
+    from vxhelpers.stage import TASKS
+
+    task = dataset.removeprefix("stage:")
+    if task not in TASKS:
+        raise UnknownNameError("rendered task", task, TASKS)
+    return TASKS[task].labels
+
+
+def choose(
+    table: Mapping[str, Any],
+    *,
+    actions: Sequence[str] = (),
+    dataset: str | None = None,
+    root: str | None = None,
+    model: str | None = None,
+    weights: str | None = None,
+    seed: int | None = None,
+    profile: str | None = None,
+) -> list[Target]:
+    """Turn what the user named into targets; the table fills in what was left out.
+
+    Parameters
+    ----------
+    table
+        As :func:`read_table` gives it.
+    actions
+        Class names. None named: the table's classes (of ``dataset`` where one is named), and for a
+        data set that the table does not list, its first two classes.
+    dataset, root, model, weights, seed, profile
+        As in `Target`; None takes the table's default for the class's data set.
+
+    Returns
+    -------
+    list of Target
+        In the order of ``actions``, each once.
+
+    Raises
+    ------
+    UnknownNameError
+        If a class is not in the data.
+    InputError
+        If ``weights`` names a file that does not exist.
+    """
+    listed = [(row["action"], row["dataset"]) for row in table["classes"]]
+    if actions:
+        pairs = [(action, dataset or _dataset_with(action, table)) for action in actions]
+    else:
+        pairs = [(a, d) for a, d in listed if dataset in (None, d)]
+        if not pairs and dataset is not None:
+            pairs = [(action, dataset) for action in labels_of(dataset)[:2]]
+    if weights is not None and Path(weights).suffix and not Path(weights).is_file():
+        raise InputError(f"{weights}: no such weights file")
+    targets = []
+    for action, source in dict.fromkeys(pairs):
+        if action not in (labels := labels_of(source)):
+            raise UnknownNameError("class", action, labels, where=source)
+        default = table["defaults"].get(source, table["defaults"]["other"])
+        fixed = table.get("parameters", {})
+        targets.append(
+            Target(
+                action,
+                source,
+                model or _architecture(weights) or default["model"],
+                root,
+                weights or (None if model else default.get("weights")),
+                fixed.get("seed", 0) if seed is None else seed,
+                profile or fixed.get("profile", "standard"),
+            )
+        )
+    return targets
+
+
+def _dataset_with(action: str, table: Mapping[str, Any]) -> str:
+    """The data set of a class: as listed in the table, else the first with defaults that has it."""
+    known = {row["action"]: row["dataset"] for row in table["classes"]}
+    for dataset in table["defaults"]:
+        if dataset != "other" and action not in known:
+            known |= {label: dataset for label in labels_of(dataset) if label not in known}
+    if action not in known:
+        raise UnknownNameError("class", action, known, where="the data sets of the book's table")
+    return str(known[action])
+
+
+def _architecture(weights: str | None) -> str | None:
+    """The zoo entry that a weights file says it is for, or None where it says nothing."""
+    if weights is None or Path(weights).suffix != ".safetensors":
+        return None
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="numpy") as file:
+        return (file.metadata() or {}).get("arch")
