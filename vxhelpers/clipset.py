@@ -81,6 +81,20 @@ class ClipSet:
         counts = np.bincount(self.labels, minlength=len(self.names))
         return dict(zip(self.names, map(int, counts), strict=True))
 
+    def only(self, names: tuple[str, ...]) -> "ClipSet":
+        """The clips of some classes, which become the labels in this order."""
+        for name in names:
+            if name not in self.names:
+                raise UnknownNameError("class", name, self.names)
+        chosen = [i for i, label in enumerate(self.labels) if self.names[label] in names]
+        return ClipSet(
+            self.frames[chosen],
+            np.array([names.index(self.names[self.labels[i]]) for i in chosen], np.int64),
+            names,
+            None if self.lengths is None else self.lengths[chosen],
+            tuple(self.sources[i] for i in chosen) if self.sources else (),
+        )
+
     @property
     def clips(self) -> Sequence[Clip]:
         """The clips one by one, for :func:`vxhelpers.evaluate.predict` (nominal frame rate)."""

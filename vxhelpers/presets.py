@@ -114,7 +114,7 @@ def preset(name: str) -> Preset:
 
 
 def override(preset: Preset, values: Mapping[str, str]) -> Preset:
-    """The preset with some values replaced, given as text: ``{"clip_norm": "1.0", "flip": "true"}``.
+    """The preset with some values replaced, given as text: ``{"clip_norm": "1.0"}``.
 
     Numbers, ``true``, ``false`` and ``null`` are read as in JSON.
 
