@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from vxhelpers.store import key
 if TYPE_CHECKING:
     from vxhelpers.stage import Scene
 
-Progress = Callable[[Iterable[Row]], Iterable[Row]]
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,7 @@ def render_stage(
     count: int | None = None,
     seed: int = 0,
     size: int = 112,
-    progress: Progress = iter,
+    progress: Progress | None = None,
 ) -> Manifest:
     """Write scenes of the stage to files, for use outside this package.
 
@@ -163,7 +163,7 @@ def render_stage(
     seed, size
         As in ``stage.render``.
     progress
-        Wraps the loop over the rows, for instance a progress bar.
+        Wraps the loop over the rows: takes an iterable and its length.
 
     Returns
     -------
@@ -184,14 +184,14 @@ def render_stage(
         if split in (None, row.split) and (count is None or int(row.clip_id[-5:]) < count)
     ]
     written = []
-    for row in progress(rows):
+    for row in progress(rows, len(rows)) if progress else rows:
         scene = _scene(row, seed=seed, size=size)
         video = folder / row.path
         write_clip(scene.clip, video)
         with replacing(video.with_suffix(".ids.npz")) as path, path.open("wb") as file:
             np.savez_compressed(file, ids=scene.ids)
         with replacing(video.with_suffix(".json")) as path:
-            path.write_text(json.dumps(_truth(scene), indent=1) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(_truth(scene)) + "\n", encoding="utf-8")
         written.append(replace(row, sha256=sha256(video)))
     card = {**listed.card, "seed": seed, "size": size}
     manifest = Manifest(listed.name, tuple(written), card, folder / "stage.csv")

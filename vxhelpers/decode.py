@@ -2,7 +2,7 @@
 
 Why not pytorchvideo's ``EncodedVideo`` here: it ignores rotation metadata, turns a decoding failure
 into a missing clip (logged at debug level), gives every frame as float32 and does not bring
-variable frame rates onto a constant one. Its clip samplers serve in :mod:`vxhelpers.scan`.
+variable frame rates onto a constant one.
 """
 
 import math

@@ -239,15 +239,17 @@ def locate(row: Row, root: str | Path) -> Path:
 
 def _row(cells: Mapping[str, str], card: Mapping[str, Any], where: str) -> Row:
     text = {name: cells.get(name, "").strip() for name in COLUMNS}
-    times: dict[str, float | None] = {}
-    for name in ("start_s", "end_s"):
-        try:
-            times[name] = float(text[name]) if text[name] else None
-        except ValueError:
-            raise ManifestError(f"{where}: {name} {text[name]!r} is not a number") from None
     identity = text["clip_id"], text["label"], text["split"]
     path = text["path"] or _template(card, *identity)
-    return Row(text["clip_id"], path, *identity[1:], **times, sha256=text["sha256"].lower())
+    start, end = (_seconds(text[name], f"{where}: {name}") for name in ("start_s", "end_s"))
+    return Row(identity[0], path, *identity[1:], start, end, text["sha256"].lower())
+
+
+def _seconds(text: str, where: str) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise ManifestError(f"{where} {text!r} is not a number of seconds") from None
 
 
 def _template(card: Mapping[str, Any], clip_id: str, label: str, split: str) -> str:
