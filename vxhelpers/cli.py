@@ -1,5 +1,6 @@
 """The command line ``vx``: thin commands over the package, errors in red without a traceback."""
 
+import shlex
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
@@ -8,11 +9,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import track
 from rich.table import Table
 from typer.core import TyperGroup
 
-from vxhelpers.errors import VxError
+from vxhelpers import book_cli
+from vxhelpers.errors import InputError, VxError
 
 
 class _Group(TyperGroup):
@@ -41,6 +44,8 @@ data = typer.Typer(
     help="List, scan, verify and render the data that manifests describe.", no_args_is_help=True
 )
 app.add_typer(data, name="data")
+for command in (book_cli.run, book_cli.book, book_cli.pair):
+    app.command()(command)
 
 
 @app.callback()
@@ -211,6 +216,132 @@ def data_render(
         to, task=task, split=split, count=count, seed=seed, size=size, progress=_bar("render")
     )
     Console().print(_counts(made.rows, f"{len(made.rows)} clips in {made.source}"))
+
+
+@app.command("train")
+def train(
+    model: Annotated[str, typer.Option(help="Entry of the zoo, such as `stage_r3d`.")],
+    data: Annotated[str, typer.Option(help="`stage:TASK`, a manifest's name, or a CSV.")],
+    out: Annotated[Path, typer.Option(help="Weights to write (.safetensors); card beside it.")],
+    root: Annotated[Path | None, typer.Option(help="Folder of a manifest's videos.")] = None,
+    preset: Annotated[str, typer.Option(help="Recipe: quick, stce or swin.")] = "quick",
+    epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Instead of the preset's.")] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other value of the preset."),
+    ] = None,
+    clips: Annotated[int | None, typer.Option(help="Training clips of a stage task.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Classes, by commas [default: all].")] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Start from a weights file, a shipped task, or `published`.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of initial weights, order, augmentation.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="Of torch; also workers that load.")] = None,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Folder to keep them in [default: beside OUT, removed].")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on where a killed run stopped.")] = True,
+    half: Annotated[bool, typer.Option(help="Write float16, else float32.")] = True,
+) -> None:
+    """Train a network and write its weights with a model card.
+
+    A killed run goes on from its last epoch when the same command is given again.
+
+    Examples: `vx train --model stage_r3d --data stage:motion --out r3d.safetensors` ·
+    `vx train --model stage_c3d --data stage:kth --out c3d.safetensors --preset stce --set flip=false`
+    · `vx train --model stage_r3d --data clips/manifest.csv --out mine.safetensors --init kth`
+    """
+    import torch
+
+    from vxhelpers import experiment, modelcard, presets
+    from vxhelpers.store import Store
+
+    values = dict(_assignment(text) for text in change or ())
+    named = {"epochs": epochs, "batch": batch, "lr": lr}
+    values |= {name: str(value) for name, value in named.items() if value is not None}
+    recipe = presets.override(presets.preset(preset), values)
+    if threads is not None:
+        torch.set_num_threads(max(1, threads))
+    card = experiment.train_model(
+        model,
+        data,
+        out,
+        preset=recipe,
+        clips=clips,
+        seed=seed,
+        root=root,
+        labels=tuple(map(str.strip, labels.split(","))) if labels else None,
+        init=init,
+        half=half,
+        device=_device(device),
+        workers=threads or torch.get_num_threads(),
+        store=Store(),
+        checkpoint_dir=checkpoints,
+        resume=resume,
+        command=shlex.join(["vx", *sys.argv[1:]]),
+    )
+    Console().print(Markdown(modelcard.card_markdown(card)))
+
+
+@app.command("evaluate")
+def evaluate_(
+    model: Annotated[str, typer.Option(help="Entry of the zoo, such as `stage_r3d`.")],
+    data: Annotated[str, typer.Option(help="`stage:TASK`, a manifest's name, or a CSV.")],
+    weights: Annotated[
+        str | None, typer.Option(help="File or shipped task [default: published].")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which clips.")] = "test",
+    root: Annotated[Path | None, typer.Option(help="Folder of a manifest's videos.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many clips, evenly taken.")] = None,
+    batch: Annotated[int, typer.Option(help="Clips a forward pass.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of the shuffled clips.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto.")] = "auto",
+) -> None:
+    """Say how good a network is, and whether it needs motion: the causal check and confusions.
+
+    Examples: `vx evaluate --model stage_r3d --weights motion --data stage:motion` ·
+    `vx evaluate --model stage_r3d --weights mine.safetensors --data clips/manifest.csv`
+    """
+    import numpy as np
+
+    from vxhelpers import data as sets
+    from vxhelpers import evaluate, experiment, zoo
+
+    loaded = zoo.load(model, weights=weights, device=_device(device))
+    clips, classes = experiment.clips_of(
+        sets.open_data(data, root=root), split, labels=loaded.labels, limit=limit
+    )
+    check = evaluate.causal_check(
+        loaded, clips, classes, rng=np.random.default_rng(seed), batch=batch, progress=True
+    )
+    scores = Table("clips", "accuracy", "95 % Wilson", "n", "chance", "majority")
+    for name, score in check.accuracy.items():
+        interval = f"{score.low:.3f} to {score.high:.3f}"
+        figures = (f"{value:.3f}" for value in (score.chance, score.majority))
+        scores.add_row(name, f"{score.value:.3f}", interval, str(score.n), *figures)
+    console = Console()
+    console.print(scores)
+    for name in ("normal", "reversed"):
+        table = Table("label", *map(_plain, loaded.labels), title=f"label by prediction, {name}")
+        for label, counts in zip(loaded.labels, check.tables[name].tolist(), strict=True):
+            table.add_row(_plain(label), *map(str, counts))
+        console.print(table)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set {text}: NAME=VALUE is needed, such as --set flip=true")
+    return name.strip().replace("-", "_"), value.strip()
+
+
+def _device(name: str) -> str:
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
 def _plain(text: str) -> Any:

@@ -70,7 +70,7 @@ def _mathml(node: nodes.Element, *, block: bool) -> str:
 
 def visit_inline(self: Any, node: nodes.math) -> None:
     """Write a formula inside a line."""
-    self.body.append(f'<span class="math">{_mathml(node, block=False)}</span>')
+    self.body.append(f'<span class="vx-math">{_mathml(node, block=False)}</span>')
     raise nodes.SkipNode
 
 
@@ -78,7 +78,7 @@ def visit_block(self: Any, node: nodes.math_block) -> None:
     """Write a displayed equation with its number and anchor."""
     from sphinx.util.math import get_node_equation_number
 
-    self.body.append(self.starttag(node, "div", CLASS="math equation"))
+    self.body.append(self.starttag(node, "div", CLASS="vx-equation"))
     self.body.append(_mathml(node, block=True))
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')

@@ -31,7 +31,16 @@ _COUNTED: tuple[str, ...] = (
 _COUNTED += ("opencv-python-headless", "matplotlib", "plotly", "pandas", "ipykernel", "papermill")
 # Modules that run and publish chapters but that no chapter computes with.
 _OUTSIDE = frozenset(
-    {"cli.py", "runs.py", "targets.py", "publish.py", "copies.py", "pairs.py", "mathml.py"}
+    {
+        "cli.py",
+        "book_cli.py",
+        "runs.py",
+        "targets.py",
+        "publish.py",
+        "copies.py",
+        "pairs.py",
+        "mathml.py",
+    }
 )
 
 

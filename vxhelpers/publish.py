@@ -193,6 +193,8 @@ def build(staged: Path, *, config: Path, out: Path) -> tuple[Path, bool]:
             text = "\n".join(told[:20] or done.stderr.splitlines()[-20:])
             raise RunError(f"the book did not build (all of it in {log}):\n{text}")
         site = Path(folder, "_build", "html")
+        for template in (site / "_static").rglob("*.html"):
+            template.unlink()  # the theme's build leftovers: no pages
         (site / marker.name).write_text(json.dumps({"key": wanted}))
         shutil.rmtree(previous, ignore_errors=True)
         if published.exists():

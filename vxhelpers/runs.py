@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -175,6 +176,7 @@ def _work(
     """In the child process: run one chapter and send its `Run`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and ends us by SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     log = out / "logs" / f"{target.slug}_{chapter.stem}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:  # what the kernel process itself says, beside its cells
@@ -186,6 +188,14 @@ def _work(
         run = _failed(target, chapter, f"{type(error).__name__}: {error}")
     pipe.send(run)
     pipe.close()
+
+
+def _end_with_parent() -> None:
+    """Stop this process when the one that started it is gone, however that one ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def read_chapter(chapter: Path) -> Any:

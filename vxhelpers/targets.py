@@ -10,6 +10,8 @@ from unicodedata import normalize
 
 from vxhelpers.errors import InputError, UnknownNameError
 
+PROFILES = ("standard", "quick")
+
 
 @dataclass(frozen=True)
 class Target:
