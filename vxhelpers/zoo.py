@@ -79,7 +79,7 @@ class Model:
         return torch.stack(batch).to(self.device)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Run ``(N, C, T, H, W)`` input through the net, in the caller's grad mode: ``(N, classes)``.
+        """Map ``(N, C, T, H, W)`` clips to ``(N, classes)`` logits, in the caller's grad mode.
 
         Raises
         ------
