@@ -1,0 +1,212 @@
+"""Charts of the book: confusion, accuracies, training curves, relevance over time, energy shares.
+
+Arrays in, an :class:`~vxhelpers.figures.Illustration` out; how a chapter shows and numbers it is
+told in :mod:`vxhelpers.figures`. Every chart names its figures in the alternative text, and tells
+its series apart by shape or line as well as by colour.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from vxhelpers.colours import PALETTE, Array
+from vxhelpers.errors import InputError, NotFiniteError
+from vxhelpers.figures import STYLE, WIDTH, Illustration
+
+Interval = tuple[float, float, float]  # value, low, high
+
+GREY = "#5b6570"
+
+
+@matplotlib.rc_context(STYLE)
+def confusion(table: npt.ArrayLike, labels: Sequence[str], *, alt: str = "") -> Illustration:
+    """Draw a confusion table ``(classes, classes)``, label by prediction: counts on row shares."""
+    counts = np.asarray(table)
+    n = len(labels)
+    if counts.shape != (n, n) or (counts < 0).any():
+        raise InputError(f"a table of {n} labels must be ({n}, {n}) counts, not {counts.shape}")
+    totals = counts.sum(axis=1, keepdims=True)
+    share = counts / np.maximum(totals, 1)
+    side = min(WIDTH, 2.4 + 0.55 * n)
+    figure = Figure((side, side * 0.92), layout="constrained")
+    ax = figure.subplots()
+    colours = ListedColormap(matplotlib.colormaps["magma_r"](np.linspace(0, 0.85)))
+    image = ax.imshow(share, cmap=colours, vmin=0, vmax=1)
+    for (i, j), count in np.ndenumerate(counts):
+        if count:
+            tone = "white" if share[i, j] > 0.45 else "#1f2328"
+            ax.text(j, i, f"{count:g}\n{share[i, j]:.0%}", ha="center", va="center", color=tone,
+                    fontsize=9 if n <= 8 else 6)  # fmt: skip
+    ax.set_xticks(range(n), labels, rotation=40, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(n), [f"{a} ({t:g})" for a, t in zip(labels, totals[:, 0], strict=True)])
+    ax.set(xlabel="prediction", ylabel="label (clips)")
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    figure.colorbar(image, ax=ax, label="share of the label's clips", shrink=0.7)
+    off = counts * (1 - np.eye(n))
+    i, j = divmod(int(off.argmax()), n)
+    worst = f" Most frequent error: {labels[i]} as {labels[j]}, {off[i, j]:g}." if off.any() else ""
+    right = f"{np.trace(counts):g} of {counts.sum():g} clips are on the diagonal."
+    return Illustration(figure, alt or f"Confusion of {', '.join(labels)}. {right}{worst}")
+
+
+@matplotlib.rc_context(STYLE)
+def accuracies(
+    results: Mapping[str, Mapping[str, Interval]], *, chance: float, alt: str = ""
+) -> Illustration:
+    """Draw accuracies with intervals: a group of points a condition, a colour and shape a model.
+
+    Parameters
+    ----------
+    results
+        Model to condition (``"normal"``, ``"frozen"``, ...) to ``(value, low, high)``, 0 to 1.
+    chance
+        Accuracy of guessing, drawn as a line.
+    """
+    conditions = list(dict.fromkeys(name for result in results.values() for name in result))
+    _finite("accuracy", [v for result in results.values() for v in result.values()])
+    figure = Figure((WIDTH * 0.85, 3.4), layout="constrained")
+    ax = figure.subplots()
+    ax.axhline(chance, color=GREY, ls="--", lw=1.2, label=f"chance {chance:.2f}")
+    for k, (model, result) in enumerate(results.items()):
+        shift = (k - (len(results) - 1) / 2) * min(0.16, 0.7 / len(results))
+        x = [conditions.index(name) + shift for name in result]
+        value, low, high = np.array(list(result.values()), float).T
+        ax.errorbar(x, value, yerr=[value - low, high - value], label=model, **_mark(k), capsize=3)
+    ax.set_xticks(range(len(conditions)), conditions)
+    ax.set(ylim=(-0.03, 1.05), ylabel="accuracy", xlim=(-0.5, len(conditions) - 0.5))
+    ax.grid(axis="x", visible=False)
+    figure.legend(loc="outside lower center", ncols=3)
+    told = "; ".join(
+        f"{model}: "
+        + ", ".join(f"{c} {v:.2f} [{lo:.2f}, {hi:.2f}]" for c, (v, lo, hi) in r.items())
+        for model, r in results.items()
+    )
+    return Illustration(figure, alt or f"Accuracy with intervals. {told}. Chance: {chance:.2f}.")
+
+
+@matplotlib.rc_context(STYLE)
+def training_curves(
+    curves: Mapping[str, Sequence[float]], *, best: int | None = None, alt: str = ""
+) -> Illustration:
+    """Draw ``train_`` and ``val_`` series of ``loss`` and ``accuracy`` by epoch, from epoch 1.
+
+    Parameters
+    ----------
+    curves
+        ``"train_loss"``, ``"val_loss"``, ``"train_accuracy"``, ``"val_accuracy"`` (any of them) to
+        one figure an epoch.
+    best
+        The epoch whose weights were kept, counted from 1.
+    """
+    known = [f"{part}_{what}" for what in ("loss", "accuracy") for part in ("train", "val")]
+    if not curves or (unknown := set(curves) - set(known)):
+        raise InputError(
+            f"no such curves: {sorted(unknown) if curves else 'none given'}; use {known}"
+        )
+    figure = Figure((WIDTH, 2.9), layout="constrained")
+    for ax, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for k, part in enumerate(("train", "val")):
+            values = _finite(f"{part}_{what}", curves.get(f"{part}_{what}", []))
+            epochs = np.arange(1, len(values) + 1)
+            ax.plot(epochs, values, color=PALETTE[k], ls="-" if k else "--", lw=1.8,
+                    label={"train": "training", "val": "validation"}[part])  # fmt: skip
+        if best is not None:
+            ax.axvline(best, color=GREY, lw=1, ls=":", label=f"kept: epoch {best}")
+        ax.set(title=what + (" (nats)" if what == "loss" else ""), xlabel="epoch")
+        ax.set_ylim(bottom=0, top=1.03 if what == "accuracy" else None)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    last = ", ".join(
+        f"{name.replace('_', ' ')} {v[-1]:.3f}" for name, v in curves.items() if len(v)
+    )
+    return Illustration(figure, alt or f"Training curves. After the last epoch: {last}.")
+
+
+@matplotlib.rc_context(STYLE)
+def over_time(
+    series: Mapping[str, Array],
+    *,
+    fps: float,
+    units: str = "mean relevance",
+    spans: Mapping[str, tuple[float, float]] | None = None,
+    alt: str = "",
+) -> Illustration:
+    """Draw one value a frame, such as mean relevance, over the time of the clip.
+
+    Parameters
+    ----------
+    series
+        Name to ``(T,)``.
+    spans
+        Name of an event to its half-open interval in seconds, shaded.
+    """
+    figure = Figure((WIDTH * 0.85, 2.9), layout="constrained")
+    ax = figure.subplots()
+    for k, (name, values) in enumerate(series.items()):
+        times = np.arange(len(_finite(name, values))) / fps
+        ax.plot(times, values, label=name, lw=1.8, **_mark(k) | {"ls": "-", "ms": 4})
+    for name, (start, end) in (spans or {}).items():
+        ax.axvspan(start, end, color="#c9ced4", alpha=0.5, lw=0, label=name)
+    if any((np.asarray(values) < 0).any() for values in series.values()):
+        ax.axhline(0, color=GREY, lw=1)
+    ax.set(xlabel="time (s)", ylabel=units)
+    figure.legend(loc="outside lower center", ncols=3)
+    told = "; ".join(f"{k} is largest at {np.argmax(v) / fps:.2f} s" for k, v in series.items())
+    return Illustration(figure, alt or f"{units} over time: {told}.")
+
+
+@matplotlib.rc_context(STYLE)
+def energy_area(groups: Mapping[str, tuple[Array, Array]], *, alt: str = "") -> Illustration:
+    """Draw the share of a map's energy on an object against the share of its area, clip by clip.
+
+    On the diagonal a map is no better than an even spread. The large mark is the mean over clips
+    with its 95 % interval (Student's t).
+
+    Parameters
+    ----------
+    groups
+        Object, method or layer to ``(energy, area)``, each ``(n,)``, 0 to 1, one value a clip.
+    """
+    from scipy.stats import t as student
+
+    figure = Figure((WIDTH * 0.8, 4.2), layout="constrained")
+    ax = figure.subplots()
+    told: list[str] = []
+    largest = 0.05
+    for k, (name, pair) in enumerate(groups.items()):
+        energy, area = (_finite(name, values) for values in pair)
+        n = len(energy)
+        if n < 2 or len(area) != n:
+            raise InputError(
+                f"{name}: {n} energies and {len(area)} areas; 2 or more of each needed"
+            )
+        half = student.ppf(0.975, n - 1) * energy.std(ddof=1) / np.sqrt(n)
+        mean, covered, mark = energy.mean(), area.mean(), _mark(k)
+        ax.plot(area, energy, **mark | {"ms": 4, "alpha": 0.35, "mew": 0})
+        text = f"{name}: {mean:.2f} ± {half:.2f} on {covered:.2f} of the area, n = {n}"
+        ax.errorbar(covered, mean, yerr=half, capsize=4, **mark | {"ms": 10}, label=text,
+                    mec="white", elinewidth=2)  # fmt: skip
+        told, largest = [*told, text], max(largest, area.max())
+    ax.plot([0, 1], [0, 1], color=GREY, ls="--", lw=1.2, label="even spread")
+    top = max(float(np.max(energy)) for energy, _ in groups.values())
+    ax.set(xlim=(0, 1.08 * largest), ylim=(0, min(1.02, 1.08 * max(top, largest))))
+    ax.set(xlabel="share of the area", ylabel="share of the energy")
+    figure.legend(loc="outside lower center", ncols=1)
+    return Illustration(figure, alt or f"Energy against area. {'; '.join(told)}.")
+
+
+def _mark(k: int) -> dict[str, Any]:
+    """Colour and shape of the k-th group: told apart without colour too."""
+    return {"color": PALETTE[k % len(PALETTE)], "marker": "osD^vP"[k % 6], "ls": "", "ms": 6}
+
+
+def _finite(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    array = np.asarray(values, np.float64)
+    if not np.isfinite(array).all():
+        raise NotFiniteError(f"{name}: {(~np.isfinite(array)).sum()} values are NaN or infinite")
+    return array
