@@ -251,8 +251,9 @@ def train(
     A killed run goes on from its last epoch when the same command is given again.
 
     Examples: `vx train --model stage_r3d --data stage:motion --out r3d.safetensors` ·
-    `vx train --model stage_c3d --data stage:kth --out c3d.safetensors --preset stce --set flip=false`
-    · `vx train --model stage_r3d --data clips/manifest.csv --out mine.safetensors --init kth`
+    `vx train --model stage_c3d --data stage:kth --out c3d.safetensors --preset stce` ·
+    `vx train --model stage_r3d --data stage:kth --out r3d.safetensors --set flip=true` ·
+    `vx train --model stage_r3d --data clips/manifest.csv --out mine.safetensors --init kth`
     """
     import torch
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from vxhelpers import clipset, provenance, zoo
+from vxhelpers.clip import Clip
 from vxhelpers.clipset import ClipSet
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.files import sha256
@@ -20,6 +22,7 @@ from vxhelpers.store import Store
 from vxhelpers.train import fit, warm_start
 
 if TYPE_CHECKING:
+    from vxhelpers.data import DataSet
     from vxhelpers.manifest import Row
 
 HELD_OUT = 0.15  # share of the training rows that validate where a manifest has no val split
@@ -241,6 +244,40 @@ def _footage_sets(
     }
     train = sets.pop("train")
     return Sets(train, sets["val"], sets, note)
+
+
+class LazyClips(Sequence[Clip]):
+    """Clips of a data set's rows, decoded or rendered when asked for."""
+
+    def __init__(self, data: "DataSet", rows: "Sequence[Row]") -> None:
+        self.data, self.rows = data, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.data.clip(self.rows[index])
+
+
+def clips_of(
+    data: "DataSet", split: str, *, labels: tuple[str, ...], limit: int | None = None
+) -> tuple[LazyClips, npt.NDArray[np.int64]]:
+    """Clips of a split, decoded as they are asked for, and their ``(N,)`` places in ``labels``.
+
+    ``limit`` takes so many of them, evenly spaced.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such split, or the model does not know the label of a row.
+    """
+    rows = data.rows(split)
+    if limit is not None and 0 < limit < len(rows):
+        rows = [rows[i] for i in np.linspace(0, len(rows) - 1, limit).round().astype(int)]
+    for row in rows:
+        if row.label not in labels:
+            raise UnknownNameError("label", row.label, labels, where=f"the model ({row.clip_id})")
+    return LazyClips(data, rows), np.array([labels.index(row.label) for row in rows], np.int64)
 
 
 def hold_out(

@@ -122,7 +122,7 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         "```",
         "",
         f"Commit `{_cell(card['commit'])}`; "
-        + ", ".join(f"{name} {version}" for name, version in card["versions"].items())
+        + ", ".join(f"{name} {card['versions'][name]}" for name in ("python", "torch", "numpy"))
         + f"; SHA-256 of {_cell(card['file']['name'])}: `{card['file']['sha256']}`.",
         "",
     ]
