@@ -115,10 +115,10 @@ class Store:
 def _read(path: Path) -> dict[str, Value] | None:
     """The entry in this file; None where it is missing or damaged (the zip's checksums tell)."""
     try:
-        with np.load(path, allow_pickle=False) as entry:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as entry:
             arrays = {name[2:]: entry[name] for name in entry.files if name != _JSON}
             return {**arrays, **json.loads(str(entry[_JSON]))}
-    except (FileNotFoundError, zipfile.BadZipFile, ValueError, EOFError, KeyError):
+    except (OSError, zipfile.BadZipFile, ValueError, EOFError, KeyError):
         return None
 
 
