@@ -157,7 +157,7 @@ def test_errors_name_what_is_wrong():
         render("motion", "counterfactual", 0)
     with pytest.raises(InputError, match="index must be 0 or more"):
         render("motion", "train", -1)
-    with pytest.raises(UnknownNameError, match="unknown object 'raquet'.*racket"):
+    with pytest.raises(UnknownNameError, match=r"unknown object 'raquet'.*racket"):
         render("motion", "train", 0, size=16, frames=1).mask("raquet")
 
 

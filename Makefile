@@ -1,0 +1,58 @@
+# make book    the rendered book, from nothing          make test    all tests, from nothing
+# make lab     the chapters in JupyterLab               make lint    ruff and mypy
+# make pair    notebooks from their scripts             make weights train again what ships
+# make bench   the benchmarks                           make clean   remove what was built
+
+VENV    ?= .venv
+PYTHON  ?= $(shell for p in python3 python3.12 python3.11; do \
+             $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null \
+             && echo $$p && break; done)
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.ready
+BUILD   ?= build
+export VX_CACHE ?= $(CURDIR)/$(BUILD)/cache
+export YOLO_AUTOINSTALL := false
+
+.PHONY: book test lab lint pair weights bench pins clean setup
+
+book: $(READY)
+	$(BIN)/vx book --out $(BUILD) $(ARGS)
+
+test: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+lab: $(READY)
+	$(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir book $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+pair: $(READY)
+	$(BIN)/vx pair
+
+weights: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh vxhelpers/weights/train.sh
+
+bench: $(READY)
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# Only after a change of pyproject.toml: solve the versions anew.
+pins:
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	  --fork-strategy fewest --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	  --quiet --output-file requirements.txt
+
+setup: $(READY)
+
+$(READY): requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -r requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+clean:
+	rm -rf $(BUILD) .pytest_cache .mypy_cache .ruff_cache
