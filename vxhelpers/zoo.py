@@ -19,10 +19,10 @@ from vxhelpers.nets.catalogue import entries
 from vxhelpers.nets.entry import Entry, Layer
 from vxhelpers.sampling import prepare
 
-__all__ = ["ENTRIES", "Entry", "Layer", "Model", "load", "names", "save"]
+__all__ = ["ENTRIES", "Entry", "Layer", "Listing", "Model", "listing", "load", "names", "save"]
 
 ENTRIES: Mapping[str, Entry] = entries()
-EMBEDDED = Path(__file__).parent / "weights"
+SHIPPED = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +103,63 @@ def names() -> list[str]:
     return list(ENTRIES)
 
 
+def shipped(name: str) -> list[str]:
+    """Name the tasks that an entry has weights for in this package."""
+    found = SHIPPED.glob(f"{name}-*.safetensors")
+    return sorted(file.stem.removeprefix(f"{name}-") for file in found)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One line of the table of models.
+
+    Parameters
+    ----------
+    name, family
+        The entry, and where its architecture comes from.
+    input
+        Its input in words.
+    layers
+        Its probe layers, input to output.
+    parameters
+        Number of parameters with the entry's own classes (six for an embedded entry); None where
+        the library that builds it is not installed.
+    weights
+        What `load` takes as ``weights``: tasks shipped with the package, and ``published``.
+    """
+
+    name: str
+    family: str
+    input: str
+    layers: tuple[str, ...]
+    parameters: int | None
+    weights: tuple[str, ...]
+
+
+def listing() -> list[Listing]:
+    """Describe every entry, for a table; no memory is taken for weights."""
+    lines = []
+    for entry in ENTRIES.values():
+        try:
+            with torch.device("meta"):
+                net = entry.build(len(entry.labels) or 6)
+            parameters = sum(p.numel() for p in net.parameters())
+        except ImportError:
+            parameters = None
+        height, width = (entry.crop,) * 2 if isinstance(entry.crop, int) else entry.crop
+        lines.append(
+            Listing(
+                name=entry.name,
+                family=entry.family,
+                input=f"{entry.frames}x{height}x{width}, stride {entry.stride}",
+                layers=tuple(layer.name for layer in entry.layers),
+                parameters=parameters,
+                weights=(*shipped(entry.name), *(["published"] if entry.url else [])),
+            )
+        )
+    return lines
+
+
 def load(
     name: str,
     *,
@@ -125,7 +182,7 @@ def load(
         ``.pth`` or ``.pyth``.
     labels
         One for each output; where not given, those of the weights file, else of the entry, else
-        ``class 0``, ``class 1`` and so on.
+        ``class 0``, ``class 1`` and so on (six of them for random weights).
     seed
         Of the random initialisation.
     device
@@ -150,17 +207,14 @@ def load(
         )
     path = _locate(entry, weights)
     state, metadata = files.read(path)
-    state, classes = files.fit(state, entry, path=path, metadata=metadata, others=ENTRIES)
-    stored = json.loads(metadata["labels"]) if "labels" in metadata else None
-    if labels is None:
-        labels = stored or (entry.labels if len(entry.labels) == classes else _numbered(classes))
-    if len(labels) != classes:
-        raise InputError(
-            f"{path}: the weights have {classes} classes, but {len(labels)} labels are given"
-        )
-    net = _build(entry, classes, seed)
-    net.load_state_dict(state)
-    return _model(entry, net, tuple(labels), str(path), metadata, device)
+    net, classes = files.fill(entry, state, path=path, arch=metadata.get("arch"), others=ENTRIES)
+    chosen = tuple(labels or _stored_labels(path, metadata))
+    if not chosen:
+        chosen = entry.labels if len(entry.labels) == classes else _numbered(classes)
+    if len(chosen) != classes:
+        given = "are given" if labels else "are in its metadata"
+        raise InputError(f"{path} has {classes} classes, but {len(chosen)} labels {given}")
+    return _model(entry, net, chosen, str(path), metadata, device)
 
 
 def save(
@@ -224,21 +278,26 @@ def _numbered(classes: int) -> tuple[str, ...]:
     return tuple(f"class {index}" for index in range(classes))
 
 
+def _stored_labels(path: Path, metadata: Mapping[str, str]) -> list[str]:
+    try:
+        labels = json.loads(metadata.get("labels", "[]"))
+    except ValueError as error:
+        raise WeightsError(f"{path}: the labels in its metadata are not a JSON list") from error
+    return [str(label) for label in labels]
+
+
 def _locate(entry: Entry, weights: str | Path | None) -> Path:
+    """Find the file: published, shipped with the package under a task's name, or the user's own."""
     if weights is None:
         return files.published(entry)
     path = Path(weights)
-    if path.is_file():
-        return path
     if path.suffix or path.parent != Path():
-        raise WeightsError(f"{path}: no such weights file")
-    shipped = sorted(EMBEDDED.glob(f"{entry.name}-*.safetensors"))
-    tasks = [file.stem.removeprefix(f"{entry.name}-") for file in shipped]
-    if str(weights) not in tasks:
-        raise UnknownNameError(
-            "weights", str(weights), [*tasks, "random"], where=f"model {entry.name!r}"
-        )
-    return EMBEDDED / f"{entry.name}-{weights}.safetensors"
+        return path
+    tasks = shipped(entry.name)
+    if path.name not in tasks:
+        known = [*tasks, "random"]
+        raise UnknownNameError("weights", path.name, known, where=f"model {entry.name!r}")
+    return SHIPPED / f"{entry.name}-{path.name}.safetensors"
 
 
 def digest(net: nn.Module) -> str:

@@ -1,6 +1,7 @@
-"""Weights files: found, read safely, and matched against an architecture."""
+"""Weights files: found, read safely, and fitted to an architecture."""
 
 import os
+import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,10 +20,10 @@ SUFFIXES = (".safetensors", ".pt", ".pth", ".pyth")
 
 
 def read(path: Path) -> tuple[State, dict[str, str]]:
-    """Read a state dict and the metadata beside it (empty but for safetensors), in float32.
+    """Read a state dict in float32, and the metadata that a safetensors file carries.
 
-    Pickled files are read with ``weights_only=True``; a state dict may lie under ``state_dict`` or
-    ``model_state``, and its keys may begin with ``module.``.
+    Pickled files are read with ``weights_only=True``; their state dict may lie under
+    ``state_dict`` or ``model_state``, and its keys may begin with ``module.``.
 
     Raises
     ------
@@ -32,7 +33,7 @@ def read(path: Path) -> tuple[State, dict[str, str]]:
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file")
     if path.suffix not in SUFFIXES:
-        raise WeightsError(f"{path}: weights are read from {', '.join(SUFFIXES)}")
+        raise WeightsError(f"{path}: weights are read from {', '.join(SUFFIXES)} files")
     metadata: dict[str, str] = {}
     content: Any
     try:
@@ -42,11 +43,19 @@ def read(path: Path) -> tuple[State, dict[str, str]]:
                 content = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise WeightsError(f"{path}: the file is damaged or not a weights file: {error}") from error
-    except Exception as error:  # an UnpicklingError, without importing pickle's name for it
+    except (
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        LookupError,
+        ValueError,
+    ) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(
-            f"{path}: only tensors are read from pickled files (weights_only=True): {error}"
+            f"{path}: damaged, or not a weights file (pickled files may hold tensors only): "
+            f"{reason}"
         ) from error
     for wrapper in ("state_dict", "model_state"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
@@ -65,45 +74,60 @@ def read(path: Path) -> tuple[State, dict[str, str]]:
     return state, metadata
 
 
-def fit(
-    state: State,
+def fill(
     entry: Entry,
+    state: State,
     *,
     path: Path,
-    metadata: Mapping[str, str],
+    arch: str | None,
     others: Mapping[str, Entry],
-) -> tuple[State, int]:
-    """Match a state dict with an entry; return it and the number of classes of its head.
+) -> tuple[nn.Module, int]:
+    """Build an entry's net with these weights; the number of classes is read from their head.
+
+    Parameters
+    ----------
+    entry, state
+        The architecture, and the weights for it.
+    path
+        The file they come from, for messages.
+    arch
+        Name of the entry that the file says it is for, if it does.
+    others
+        Entries to look through for one that the weights fit.
 
     Raises
     ------
     WeightsError
         If names or shapes differ: says which, and which entry the weights are made for.
     """
-    head = state.get(f"{entry.head}.weight")
-    classes = 0 if head is None else len(head)
-    problems = differences(state, entry, max(1, classes))
-    if not problems:
-        return state, classes
-    arch = metadata.get("arch")
-    fitting = (
-        [arch]
-        if arch
-        else [
-            name
-            for name, other in others.items()
-            if f"{other.head}.weight" in state
-            and not differences(state, other, len(state[f"{other.head}.weight"]))
-        ]
+    net, classes = _blank(entry, state)
+    problems = _differences(net, state)
+    if arch in (None, entry.name) and not problems:
+        net.load_state_dict(state, assign=True)
+        return net, classes
+    fitting = [arch] if arch else [name for name, e in others.items() if _fits(e, state)]
+    hint = f"it is made for {' or '.join(map(repr, fitting))}" if fitting else ""
+    first = [*problems[:4], *([f"and {len(problems) - 4} more"] if problems[4:] else [])]
+    raise WeightsError(
+        f"{path} does not fit model {entry.name!r}: " + "; ".join(filter(None, [*first, hint]))
     )
-    hint = f"; the weights are made for {' or '.join(map(repr, fitting))}" if fitting else ""
-    first = "; ".join(problems[:4]) + (f"; and {len(problems) - 4} more" if problems[4:] else "")
-    raise WeightsError(f"{path} does not fit model {entry.name!r}: {first}{hint}")
 
 
-def differences(state: State, entry: Entry, classes: int) -> list[str]:
-    """Tell, a line each, where a state dict differs from an entry's; the net is not allocated."""
-    expected = shapes(entry, classes)
+def _blank(entry: Entry, state: State) -> tuple[nn.Module, int]:
+    """Build the net without memory behind its weights, for as many classes as the file has."""
+    head = state.get(f"{entry.head}.weight")
+    classes = 1 if head is None or not head.ndim else len(head)
+    with torch.device("meta"):
+        net = entry.build(classes)
+    for key, value in net.state_dict().items():
+        if key.endswith("num_batches_tracked"):  # files older than PyTorch 0.4.1 lack it
+            state.setdefault(key, torch.zeros(value.shape, dtype=value.dtype))
+    return net, classes
+
+
+def _differences(net: nn.Module, state: State) -> list[str]:
+    """Say, one line a tensor, where a state dict differs from a net's."""
+    expected = {key: tuple(value.shape) for key, value in net.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in state.items()}
     lines = [f"{key} is missing" for key in expected if key not in found]
     lines += [f"{key} is not in the model" for key in found if key not in expected]
@@ -115,11 +139,11 @@ def differences(state: State, entry: Entry, classes: int) -> list[str]:
     return lines
 
 
-def shapes(entry: Entry, classes: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of an entry's state dict, without allocating it."""
-    with torch.device("meta"):
-        net: nn.Module = entry.build(classes)
-    return {key: tuple(value.shape) for key, value in net.state_dict().items()}
+def _fits(entry: Entry, state: State) -> bool:
+    if f"{entry.head}.weight" not in state:
+        return False
+    state = dict(state)
+    return not _differences(_blank(entry, state)[0], state)
 
 
 def published(entry: Entry) -> Path:
