@@ -141,7 +141,7 @@ def read_clip(
             f"{path}: ends at {until:.3f} s, but [{start:.3f}, {end_s:.3f}) s was asked for; "
             "correct the interval (vx data verify lists such rows) or obtain the whole file"
         )
-    slack = 0.25 / rate
+    slack = _slack(rate, start, end)
     steady = bool(np.all(np.abs(np.diff(times) * rate - 1) < 0.5))
     if fps is None and steady:
         picked = np.flatnonzero(times >= start - slack)
@@ -225,7 +225,7 @@ def _collect(
     video ended there.
     """
     rate = _rate(stream)
-    slack = 0.25 / rate
+    slack = _slack(rate, start, end)
     kept: list[tuple[float, Frames]] = []
     waiting: tuple[float, Any] | None = None  # on the screen at the start, unless a later one is
     until, ended, used = 0.0, True, 0
@@ -292,6 +292,11 @@ def _rate(stream: Any) -> float:
     return float(stream.average_rate or stream.guessed_rate or 25)
 
 
+def _slack(rate: float, start: float, end: float) -> float:
+    """How far (s) a time stamp may be off: containers round them, and so do manifests."""
+    return min(0.25 / rate, (end - start) / 2)
+
+
 def _check_whole(path: Path, container: Any, stream: Any, ends_s: float) -> None:
     """Raise if the container promises more video than could be read."""
     promised = []
@@ -302,6 +307,8 @@ def _check_whole(path: Path, container: Any, stream: Any, ends_s: float) -> None
         promised.append(3600 * hours + 60 * minutes + seconds)
     if container.duration is not None and (promised or len(container.streams) == 1):
         promised.append(container.duration / 1e6)
+    if container.format.name == "avi" and stream.frames:  # its duration is of what is there
+        promised = [stream.frames / _rate(stream)]
     if promised and ends_s < min(promised) - max(0.1, 2 / _rate(stream), 0.02 * min(promised)):
         raise VideoError(
             f"{path}: is truncated: the header promises {min(promised):.2f} s of video, "
