@@ -77,7 +77,7 @@ def test_boxes_bound_the_masks():
 
 def _racket_path(index):
     scene = render("motion", "train", index)
-    boxes = scene.boxes["racket"] - np.tile(scene.boxes["person"][:, :2], 2) * 0
+    boxes = scene.boxes["racket"]
     return scene.label, np.stack([boxes[:, [0, 2]].mean(1), boxes[:, [1, 3]].mean(1)], axis=1)
 
 
@@ -114,12 +114,12 @@ def test_motion_task_single_frames_follow_one_law():
         boxes = [scene.boxes[name][5] for name in ("racket", "person")]
         return np.concatenate([(b[:2] + b[2:]) / 2 for b in boxes])
 
-    places = _features("motion", 60, describe)
+    places = _features("motion", 40, describe)
     labels = list(places)
     for one in labels:
         for other in labels:
             for axis in range(4):
-                p = ks_2samp(places[one][:, axis], places[other][:, axis]).pvalue
+                p = ks_2samp(places[one][:, axis], places[other][:, axis], method="asymp").pvalue
                 assert p > 0.001, (one, other, axis, p)
 
 
@@ -129,7 +129,7 @@ def test_static_task_motion_follows_one_law_and_place_tells_the_class():
     speed = _features("static", 40, lambda s: [np.abs(np.diff(s.mask("arms").mean((1, 2)))).mean()])
     labels = list(speed)
     for other in labels[1:]:
-        assert ks_2samp(speed[labels[0]][:, 0], speed[other][:, 0]).pvalue > 0.001
+        assert ks_2samp(speed[labels[0]][:, 0], speed[other][:, 0], method="asymp").pvalue > 0.001
     for index in range(9):
         scene = render("static", "test", index, size=16, frames=1)
         assert scene.scenario == scene.label.split()[-1]

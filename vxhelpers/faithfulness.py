@@ -1,0 +1,124 @@
+"""How far a map agrees with evidence that is known: its energy on a mask, against the mask's area.
+
+The energy-based pointing game of Wang et al. ("Score-CAM", CVPR workshops 2020, section 4.3) on a
+volume: the share of a map's relevance that lies on the evidence. Higher is better; a map that is
+spread evenly scores the mask's share of the area, which is therefore the baseline to give with it.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vxhelpers.clip import Frames
+from vxhelpers.errors import InputError, NotFiniteError
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over clips with its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}], n = {self.n}"
+
+
+def energy_share(maps: npt.ArrayLike, masks: npt.NDArray[np.bool_]) -> Values:
+    """Share of each map's positive relevance that lies inside its mask.
+
+    Parameters
+    ----------
+    maps
+        ``(N, T, H, W)`` raw maps; what is negative speaks against the class and does not count.
+    masks
+        ``(N, T, H, W)`` bool, where the evidence is.
+
+    Returns
+    -------
+    ndarray
+        ``(N,)`` float64, 0 to 1. A map without positive relevance points nowhere: it scores like
+        an even spread, its mask's share of the area.
+
+    Raises
+    ------
+    InputError
+        If shapes differ.
+    NotFiniteError
+        If a map holds NaN or infinity; names the clip.
+    """
+    values = np.asarray(maps, np.float64)
+    if values.ndim != 4 or values.shape != masks.shape or masks.dtype != np.bool_:
+        raise InputError(
+            f"maps {values.shape} and boolean masks {masks.shape} {masks.dtype} must both be "
+            "(N, T, H, W)"
+        )
+    if (bad := ~np.isfinite(values).all((1, 2, 3))).any():
+        raise NotFiniteError(f"the map of clip {int(bad.argmax())} holds NaN or infinity")
+    positive = values.clip(min=0)
+    total = positive.sum((1, 2, 3))
+    inside = (positive * masks).sum((1, 2, 3))
+    share: Values = np.where(total > 0, inside / np.where(total > 0, total, 1), area_share(masks))
+    return share
+
+
+def area_share(masks: npt.NDArray[np.bool_]) -> Values:
+    """Share of each volume that its mask ``(N, T, H, W)`` covers: the score of an even spread."""
+    share: Values = masks.mean((1, 2, 3))
+    return share
+
+
+def moving(frames: Frames, *, threshold: float = 12.0, blur: float = 1.5) -> npt.NDArray[np.bool_]:
+    """Where a clip moves: a stand-in for evidence where nobody has drawn any.
+
+    A pixel moves when its blurred brightness differs from the frame before or after.
+
+    Parameters
+    ----------
+    frames
+        ``(T, H, W, 3)`` uint8.
+    threshold
+        Grey levels that a difference must exceed.
+    blur
+        Standard deviation in pixels of the Gaussian that takes the noise out first.
+
+    Returns
+    -------
+    ndarray
+        ``(T, H, W)`` bool; all False for a clip of one frame.
+    """
+    grey = np.stack(
+        [
+            cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (0, 0), blur)
+            for frame in frames
+        ]
+    ).astype(np.int16)
+    changed = np.abs(np.diff(grey, axis=0)) > threshold
+    mask = np.zeros(grey.shape, bool)
+    mask[1:] |= changed
+    mask[:-1] |= changed
+    return mask
+
+
+def mean_interval(
+    values: npt.ArrayLike, *, rng: np.random.Generator, resamples: int = 2000
+) -> Mean:
+    """Mean over clips with its 95 % percentile bootstrap interval.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two values.
+    """
+    found = np.asarray(values, np.float64)
+    if found.ndim != 1 or len(found) < 2:
+        raise InputError(f"an interval needs two values or more, not {found.shape}")
+    means = found[rng.integers(0, len(found), (resamples, len(found)))].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Mean(float(found.mean()), float(low), float(high), len(found))
