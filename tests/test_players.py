@@ -15,7 +15,8 @@ from vxhelpers.players import gallery, player
 
 T, H, W = 10, 48, 64
 LEFT, RIGHT = ".vx-view:nth-child(1) canvas", ".vx-view:nth-child(2) canvas"
-PIXELS = "canvas => Array.from(canvas.getContext('2d').getImageData(0, 0, 200, 200).data)"
+PIXELS = """canvas => Array.from(
+    canvas.getContext("2d").getImageData(0, 0, 200, 200).data.filter((_, k) => k % 9 == 0))"""
 
 
 @pytest.fixture
@@ -177,15 +178,21 @@ def test_player_in_a_browser(tmp_path, frames, overlay, masks):
         slider.focus()
         page.keyboard.press("ArrowRight")
         assert label.inner_text().startswith("4/10")
+        before = one.locator(LEFT).evaluate("canvas => canvas.toDataURL()")
         one.locator(".vx-play").focus()
         page.keyboard.press("Enter")
-        page.wait_for_timeout(300)
         assert one.locator(".vx-play").inner_text().endswith("Pause")
-        assert np.abs(pixels(one, LEFT) - clip).max() > 50
+        changed = "before => document.querySelector('canvas').toDataURL() != before"
+        page.wait_for_function(changed, arg=before)
+        moving = label.inner_text()
+        page.wait_for_function(
+            "moving => document.querySelector('.vx-time').textContent != moving", arg=moving
+        )
         page.keyboard.press("Enter")
+        assert one.locator(".vx-play").inner_text().endswith("Play")
         stopped = label.inner_text()
         page.wait_for_timeout(200)
-        assert label.inner_text() == stopped and stopped[:2] != "4/"
+        assert label.inner_text() == stopped
 
 
 def test_colours_and_values_in_the_browser_are_those_of_the_scale(tmp_path, overlay):
@@ -205,16 +212,15 @@ def test_colours_and_values_in_the_browser_are_those_of_the_scale(tmp_path, over
         assert float(readout) == pytest.approx(overlay[0, 0, 10], abs=4 / 254)
 
 
-@pytest.mark.parametrize("width", [390, 1200])
-def test_nothing_is_wider_than_the_page(tmp_path, frames, overlay, masks, width):
+def test_nothing_is_wider_than_the_page(tmp_path, frames, overlay, masks):
     shown = player(frames, fps=8, title="A title " * 9, alt="a", overlay=overlay, outlines=masks)
-    with opened(
-        write(tmp_path / "page.html", gallery([shown] * 3, columns=3)), width=width
-    ) as page:
+    with opened(write(tmp_path / "page.html", gallery([shown] * 3, columns=3))) as page:
         page.wait_for_selector(".vx-on")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        for element in page.locator(".vx-player").all():
-            assert element.evaluate("e => e.scrollWidth <= e.clientWidth")
+        for width in (1200, 760, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            for element in page.locator(".vx-player").all():
+                assert element.evaluate("e => e.scrollWidth <= e.clientWidth")
 
 
 def test_frames_are_shown_without_script(tmp_path, frames):
@@ -225,3 +231,26 @@ def test_frames_are_shown_without_script(tmp_path, frames):
         assert page.locator("img.vx-sheet").is_visible()
         assert page.locator("img.vx-sheet").get_attribute("alt").startswith("what it shows")
         assert not page.locator(".vx-controls").is_visible()
+
+
+def test_player_starts_where_a_notebook_inserts_it(tmp_path, frames):
+    """A notebook sets innerHTML, which runs no script, and then puts fresh script elements in."""
+    blank = tmp_path / "page.html"
+    blank.write_text("<!doctype html><meta charset=utf-8><body></body>", "utf-8")
+    shown = player(frames, fps=10, title="t", alt="a")
+    with opened(blank) as page:
+        page.evaluate(
+            """text => {
+                const host = document.createElement("div");
+                host.innerHTML = text;
+                for (const old of host.querySelectorAll("script")) {
+                    const fresh = document.createElement("script");
+                    fresh.textContent = old.textContent;
+                    old.replaceWith(fresh);
+                }
+                document.body.append(host);
+            }""",
+            shown._repr_html_(),
+        )
+        page.wait_for_selector(".vx-on")
+        assert page.locator(".vx-time").inner_text() == "6/10 · 0.50 s"

@@ -16,9 +16,11 @@ from matplotlib.figure import Figure
 
 from vxhelpers.colours import PALETTE, Array
 from vxhelpers.errors import InputError, NotFiniteError
-from vxhelpers.figures import STYLE, WIDTH, Illustration
+from vxhelpers.figures import STYLE, Illustration
 
 Interval = tuple[float, float, float]  # value, low, high
+
+WIDTH = 5.0  # inches: narrow, so that the text is still read where a phone shrinks the chart
 
 GREY = "#5b6570"
 
@@ -32,11 +34,11 @@ def confusion(table: npt.ArrayLike, labels: Sequence[str], *, alt: str = "") -> 
         raise InputError(f"a table of {n} labels must be ({n}, {n}) counts, not {counts.shape}")
     totals = counts.sum(axis=1, keepdims=True)
     share = counts / np.maximum(totals, 1)
-    side = min(WIDTH, 2.4 + 0.55 * n)
-    figure = Figure((side, side * 0.92), layout="constrained")
+    side = min(6.4, 2 + 0.55 * n)
+    figure = Figure((side, side * 0.9), layout="constrained")
     ax = figure.subplots()
     colours = ListedColormap(matplotlib.colormaps["magma_r"](np.linspace(0, 0.85)))
-    image = ax.imshow(share, cmap=colours, vmin=0, vmax=1)
+    ax.imshow(np.where(counts, share, np.nan), cmap=colours, vmin=0, vmax=1)
     for (i, j), count in np.ndenumerate(counts):
         if count:
             tone = "white" if share[i, j] > 0.45 else "#1f2328"
@@ -46,8 +48,7 @@ def confusion(table: npt.ArrayLike, labels: Sequence[str], *, alt: str = "") -> 
     ax.set_yticks(range(n), [f"{a} ({t:g})" for a, t in zip(labels, totals[:, 0], strict=True)])
     ax.set(xlabel="prediction", ylabel="label (clips)")
     ax.grid(False)
-    ax.spines[:].set_visible(False)
-    figure.colorbar(image, ax=ax, label="share of the label's clips", shrink=0.7)
+    ax.spines[:].set(visible=True, color="#c9ced4")
     off = counts * (1 - np.eye(n))
     i, j = divmod(int(off.argmax()), n)
     worst = f" Most frequent error: {labels[i]} as {labels[j]}, {off[i, j]:g}." if off.any() else ""
@@ -69,8 +70,10 @@ def accuracies(
         Accuracy of guessing, drawn as a line.
     """
     conditions = list(dict.fromkeys(name for result in results.values() for name in result))
-    _finite("accuracy", [v for result in results.values() for v in result.values()])
-    figure = Figure((WIDTH * 0.85, 3.4), layout="constrained")
+    points = _finite("accuracies", [v for result in results.values() for v in result.values()])
+    if (points[:, 0] < points[:, 1]).any() or (points[:, 0] > points[:, 2]).any():
+        raise InputError("accuracies: each must lie within its interval (value, low, high)")
+    figure = Figure((WIDTH, 3.4), layout="constrained")
     ax = figure.subplots()
     ax.axhline(chance, color=GREY, ls="--", lw=1.2, label=f"chance {chance:.2f}")
     for k, (model, result) in enumerate(results.items()):
@@ -109,10 +112,12 @@ def training_curves(
         raise InputError(
             f"no such curves: {sorted(unknown) if curves else 'none given'}; use {known}"
         )
-    figure = Figure((WIDTH, 2.9), layout="constrained")
+    figure = Figure((5.6, 2.9), layout="constrained")
     for ax, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for k, part in enumerate(("train", "val")):
-            values = _finite(f"{part}_{what}", curves.get(f"{part}_{what}", []))
+            if (name := f"{part}_{what}") not in curves:
+                continue
+            values = _finite(name, curves[name])
             epochs = np.arange(1, len(values) + 1)
             ax.plot(epochs, values, color=PALETTE[k], ls="-" if k else "--", lw=1.8,
                     label={"train": "training", "val": "validation"}[part])  # fmt: skip
@@ -145,7 +150,9 @@ def over_time(
     spans
         Name of an event to its half-open interval in seconds, shaded.
     """
-    figure = Figure((WIDTH * 0.85, 2.9), layout="constrained")
+    if not series or not fps > 0:
+        raise InputError(f"over_time needs series and a frame rate above 0, not {fps}")
+    figure = Figure((WIDTH, 2.9), layout="constrained")
     ax = figure.subplots()
     for k, (name, values) in enumerate(series.items()):
         times = np.arange(len(_finite(name, values))) / fps
@@ -174,7 +181,9 @@ def energy_area(groups: Mapping[str, tuple[Array, Array]], *, alt: str = "") -> 
     """
     from scipy.stats import t as student
 
-    figure = Figure((WIDTH * 0.8, 4.2), layout="constrained")
+    if not groups:
+        raise InputError("energy_area needs at least one group of clips")
+    figure = Figure((WIDTH, 4.4), layout="constrained")
     ax = figure.subplots()
     told: list[str] = []
     largest = 0.05
@@ -207,6 +216,8 @@ def _mark(k: int) -> dict[str, Any]:
 
 def _finite(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     array = np.asarray(values, np.float64)
+    if not array.size:
+        raise InputError(f"{name}: nothing to draw")
     if not np.isfinite(array).all():
         raise NotFiniteError(f"{name}: {(~np.isfinite(array)).sum()} values are NaN or infinite")
     return array

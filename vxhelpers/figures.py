@@ -83,7 +83,7 @@ class Illustration:
             "<style>.text_html:has(>.vx-card){background:none!important;padding:0!important}</style>"
             f'<div class="vx-card" style="overflow-x:auto;margin:.5rem 0"{scrolls[1]}>'
             f'<img class="dark-light" alt="{html.escape(self.alt)}" '
-            f'src="data:image/{kind};base64,{data}" style="display:block;width:{width}px;'
+            f'src="data:image/{kind};base64,{data}" style="display:block;margin:0 auto;width:{width}px;'
             f"max-width:100%;{scrolls[0]}height:auto;box-sizing:border-box;background:#fff;"
             'padding:.4rem;border-radius:.5rem"></div>'
         )
@@ -237,7 +237,7 @@ def scene_gallery(
                 raise InputError(f"{title}: mask {name!r} {shape.shape} on a frame {frame.shape}")
             if shape.any():
                 for width, colour in _edged(colours[name], name in key):
-                    ax.contour(np.pad(shape, 1)[1:-1, 1:-1], [0.5], colors=colour, linewidths=width)
+                    ax.contour(shape, [0.5], colors=colour, linewidths=width)
         for name, (x0, y0, x1, y1) in box.items():
             for width, colour in _edged(colours[name], name in key):
                 xs, ys = np.array([x0, x1, x1, x0, x0]), np.array([y0, y0, y1, y1, y0])
@@ -274,11 +274,9 @@ def _strips(rows: Sequence[Row], alt: str) -> Illustration:
     size = (WIDTH, sum(heights) + len(rows) * (0.27 if same else 0.47) + 0.3)
     layout = ConstrainedLayoutEngine(h_pad=0.02, w_pad=0.03, hspace=0, wspace=0)
     figure = Figure(size, layout=layout)
-    grid = figure.add_gridspec(
-        len(rows), 2 if barred else 1, height_ratios=heights, width_ratios=[40, 1][: 1 + barred]
-    )
+    grid = figure.add_gridspec(len(rows), 1, height_ratios=heights)
     for k, (label, pictures, scale, times) in enumerate(rows):
-        ax = figure.add_subplot(grid[k, 0])
+        ax = figure.add_subplot(grid[k])
         gap = _gap(pictures)
         padded = np.pad(pictures, ((0, 0), (0, 0), (0, gap), (0, 0)), constant_values=255)
         ax.imshow(np.concatenate(list(padded), axis=1)[:, :-gap])
@@ -291,7 +289,7 @@ def _strips(rows: Sequence[Row], alt: str) -> Illustration:
         ax.set_yticks([])
         ax.tick_params(length=0)
         if scale is not None:
-            _bar(figure.add_subplot(grid[k, 1]), scale)
+            _bar(ax.inset_axes((1.012, 0, 0.022, 1)), scale)
     return Illustration(figure, alt, picture=True)
 
 
