@@ -104,7 +104,7 @@ def test_bad_rows_are_named(tmp_path: Path, rows: str, match: str) -> None:
 def test_bad_headers_are_named(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"clips.csv: column label, end_s is missing"):
         read(saved(tmp_path, "", header="clip_id,path,split,start_s\n"))
-    with pytest.raises(UnknownNameError, match="unknown column 'sha' .*did you mean 'sha256'"):
+    with pytest.raises(UnknownNameError, match=r"unknown column 'sha' .*did you mean 'sha256'"):
         read(saved(tmp_path, "", header="clip_id,path,label,split,start_s,end_s,sha\n"))
     with pytest.raises(ManifestError, match="twice"):
         read(saved(tmp_path, "", header="clip_id,path,label,label,split,start_s,end_s\n"))

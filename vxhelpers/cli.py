@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 from typer.core import TyperGroup
@@ -73,10 +74,10 @@ def _counts(rows: Iterable[Any], title: str) -> Table:
     """Clips by class and split."""
     rows = list(rows)
     splits = list(dict.fromkeys(row.split for row in rows))
-    table = Table("class", *splits, title=title)
+    table = Table("class", *map(escape, splits), title=escape(title))
     for label in sorted({row.label for row in rows}):
         cells = [sum(r.label == label and r.split == split for r in rows) for split in splits]
-        table.add_row(label, *map(str, cells))
+        table.add_row(escape(label), *map(str, cells))
     return table
 
 
@@ -165,7 +166,9 @@ def data_scan(
     for path, why in left_out["unreadable"].items():
         console.print(f"left out {path}: {why}", style="yellow", markup=False, highlight=False)
     if left_out["not_listed"]:
-        console.print(f"{left_out['not_listed']} videos are not in {labels}", style="yellow")
+        console.print(
+            escape(f"{left_out['not_listed']} videos are not in {labels}"), style="yellow"
+        )
 
 
 @data.command("verify")
@@ -186,10 +189,10 @@ def data_verify(
     console = Console()
     bad = len({problem.clip_id for problem in problems})
     if problems:
-        table = Table("clip", "path", "problem", "detail", title=f"{name}: rows to look at")
+        table = Table("clip", "path", "problem", "detail", title=escape(f"{name}: rows to look at"))
         for problem in problems:
             table.add_row(
-                *map(_plain, (problem.clip_id, problem.path, problem.kind, problem.detail))
+                *map(escape, (problem.clip_id, problem.path, problem.kind, problem.detail))
             )
         console.print(table)
     console.print(f"{len(known.rows) - bad} of {len(known.rows)} clips are usable")
@@ -326,9 +329,9 @@ def evaluate_(
     console = Console()
     console.print(scores)
     for name in ("normal", "reversed"):
-        table = Table("label", *map(_plain, loaded.labels), title=f"label by prediction, {name}")
+        table = Table("label", *map(escape, loaded.labels), title=f"label by prediction, {name}")
         for label, counts in zip(loaded.labels, check.tables[name].tolist(), strict=True):
-            table.add_row(_plain(label), *map(str, counts))
+            table.add_row(escape(label), *map(str, counts))
         console.print(table)
 
 
@@ -343,13 +346,6 @@ def _device(name: str) -> str:
     import torch
 
     return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-
-
-def _plain(text: str) -> Any:
-    """Text as it is: data may hold what rich would take for markup."""
-    from rich.text import Text
-
-    return Text(text)
 
 
 if __name__ == "__main__":
