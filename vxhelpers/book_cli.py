@@ -74,7 +74,7 @@ def book(
     out = out or sources.parent / "build"
     done = _run(chosen, _chapters(sources, None), out=out, jobs=jobs, force=force)
     config = sources.parent / "_config.yml"
-    with console.status("building the pages"):
+    with _interruptible(), console.status("building the pages"):
         index, anew = publish.publish(done, book=sources, config=config, out=out)
     console.print("built" if anew else "nothing has changed", style="green", end=": ")
     console.print(str(index.absolute()), markup=False, highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -176,8 +177,11 @@ def build(staged: Path, *, config: Path, out: Path) -> tuple[Path, bool]:
         previous.rename(published)
     wanted, marker = _build_key(staged, config), published / ".vx.json"
     with suppress(OSError, ValueError, KeyError):
-        if json.loads(marker.read_text())["key"] == wanted:
+        built = json.loads(marker.read_text())["key"] == wanted
+        if built and (published / "index.html").is_file():
             return published / "index.html", False
+    for left in out.glob(".html-*"):
+        shutil.rmtree(left)  # of a build that was killed
     with tempfile.TemporaryDirectory(prefix=".html-", dir=out) as folder:
         program = "from jupyter_book.cli.main import main; main()"
         command = [sys.executable, "-c", program, "build", str(staged), "--all"]
@@ -185,18 +189,17 @@ def build(staged: Path, *, config: Path, out: Path) -> tuple[Path, bool]:
         done = subprocess.run(command, capture_output=True, text=True, env=_environment())
         log = out / "logs" / "book.log"
         log.parent.mkdir(exist_ok=True)
-        log.write_text(done.stdout + done.stderr, encoding="utf-8")
+        said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+        log.write_text(said, encoding="utf-8")
         if done.returncode:
-            told = [
-                line for line in done.stderr.splitlines() if "WARNING" in line or "ERROR" in line
-            ]
-            text = "\n".join(told[:20] or done.stderr.splitlines()[-20:])
+            lines = said.splitlines()
+            told = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-20:]
+            text = "\n".join(told[:20])
             raise RunError(f"the book did not build (all of it in {log}):\n{text}")
         site = Path(folder, "_build", "html")
         for template in (site / "_static").rglob("*.html"):
             template.unlink()  # the theme's build leftovers: no pages
         (site / marker.name).write_text(json.dumps({"key": wanted}))
-        shutil.rmtree(previous, ignore_errors=True)
         if published.exists():
             published.rename(previous)
         site.rename(published)

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import sys
@@ -274,8 +275,7 @@ def _execute(target: Target, chapter: Path, key: str, out: Path, threads: int) -
                     shutil.copyfile(temporary, beside)
             cell, text = "", f"{type(error).__name__}: {error}"
             if isinstance(error, PapermillExecutionError):
-                line = next((s for s in error.source.splitlines() if s.strip()), "")
-                cell, text = f"[{error.exec_count}] {line}", f"{error.ename}: {error.evalue}"
+                cell, text = _failing_line(error), f"{error.ename}: {error.evalue}"
             failure = Failure(cell, text, broken if temporary.exists() else None)
             return Run(target, chapter, notebook, "failed", {}, failure)
     for part in (executed, *executed.cells):
@@ -299,6 +299,14 @@ def _execute(target: Target, chapter: Path, key: str, out: Path, threads: int) -
     with files.replacing(notebook.with_suffix(".json")) as beside:
         beside.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
     return Run(target, chapter, notebook, "done", record)
+
+
+def _failing_line(error: Any) -> str:
+    """The cell's number and the line of it that raised, else its first line."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+    marked = re.search(r"^-+> \d+ (.*)$", plain, re.MULTILINE)
+    first = next((line for line in error.source.splitlines() if line.strip()), "")
+    return f"[{error.exec_count}] {(marked[1] if marked else first).strip()}"
 
 
 def _peak_mib() -> int | None:
