@@ -6,6 +6,8 @@ from math import prod
 
 from torch import nn
 
+from vxhelpers.nets.initial import he
+
 BLOCKS = (("1", 1), ("2", 2), ("3a", 4), ("3b", 4), ("4a", 8), ("4b", 8), ("5a", 8), ("5b", 8))
 POOLS = ((1, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2))
 
@@ -74,4 +76,4 @@ def c3d(
         steps[f"relu{fc}"] = nn.ReLU()
         steps[f"drop{fc}"] = nn.Dropout(dropout)
     steps["fc8"] = nn.Linear(units, classes)
-    return nn.Sequential(steps)
+    return he(nn.Sequential(steps))

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vxhelpers.nets.initial import he
+
 Triple = tuple[int, int, int]
 
 # Channels of the four branches: 1x1x1; 1x1x1 then 3x3x3, twice; pooling then 1x1x1.
@@ -137,4 +139,4 @@ def i3d(
     steps["dropout"] = nn.Dropout(dropout)
     steps["logits"] = nn.Sequential(OrderedDict(conv3d=nn.Conv3d(channels, classes, 1)))
     steps["flatten"] = nn.Flatten()
-    return nn.Sequential(steps)
+    return he(nn.Sequential(steps))

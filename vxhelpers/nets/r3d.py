@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from torch import nn
 from torchvision.models.video.resnet import BasicBlock, Conv3DSimple
 
+from vxhelpers.nets.initial import he
+
 
 def r3d(
     classes: int,
@@ -52,8 +54,4 @@ def r3d(
     steps["avgpool"] = nn.AdaptiveAvgPool3d(1)
     steps["flatten"] = nn.Flatten()
     steps["fc"] = nn.Linear(channels, classes)
-    net = nn.Sequential(steps)
-    for module in net.modules():
-        if isinstance(module, nn.Conv3d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    return net
+    return he(nn.Sequential(steps))

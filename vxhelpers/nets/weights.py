@@ -101,6 +101,7 @@ def fill(
         If names or shapes differ: says which, and which entry the weights are made for.
     """
     net, classes = _blank(entry, state)
+    state = _counted(net, state)
     problems = _differences(net, state)
     if arch in (None, entry.name) and not problems:
         net.load_state_dict(state, assign=True)
@@ -118,11 +119,17 @@ def _blank(entry: Entry, state: State) -> tuple[nn.Module, int]:
     head = state.get(f"{entry.head}.weight")
     classes = 1 if head is None or not head.ndim else len(head)
     with torch.device("meta"):
-        net = entry.build(classes)
-    for key, value in net.state_dict().items():
-        if key.endswith("num_batches_tracked"):  # files older than PyTorch 0.4.1 lack it
-            state.setdefault(key, torch.zeros(value.shape, dtype=value.dtype))
-    return net, classes
+        return entry.build(classes), classes
+
+
+def _counted(net: nn.Module, state: State) -> State:
+    """Add the batch counters of normalisation layers, which files before PyTorch 0.4.1 lack."""
+    counters = {
+        key: torch.zeros(value.shape, dtype=value.dtype)
+        for key, value in net.state_dict().items()
+        if key.endswith("num_batches_tracked")
+    }
+    return counters | state
 
 
 def _differences(net: nn.Module, state: State) -> list[str]:
@@ -142,8 +149,8 @@ def _differences(net: nn.Module, state: State) -> list[str]:
 def _fits(entry: Entry, state: State) -> bool:
     if f"{entry.head}.weight" not in state:
         return False
-    state = dict(state)
-    return not _differences(_blank(entry, state)[0], state)
+    net, _ = _blank(entry, state)
+    return not _differences(net, _counted(net, state))
 
 
 def published(entry: Entry) -> Path:
