@@ -3,17 +3,18 @@
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch.utils.data import DataLoader, Dataset
 
 from vxhelpers.clip import Clip, Frames
 from vxhelpers.errors import InputError, UnknownNameError, VideoError, VxError
@@ -60,13 +61,13 @@ class ClipSet:
 
     def __post_init__(self) -> None:
         shape = self.frames.shape
+        if not shape[0]:
+            raise InputError("a clip set without clips: is the split of the manifest empty?")
         if self.frames.dtype != np.uint8 or len(shape) != 5 or shape[4] != 3:
             raise InputError(
                 "a clip set needs uint8 frames of shape (N, T, H, W, 3), "
                 f"not {self.frames.dtype} of shape {shape}"
             )
-        if not shape[0]:
-            raise InputError("a clip set without clips: is the split of the manifest empty?")
         if self.labels.shape != shape[:1]:
             raise InputError(f"{shape[0]} clips with labels of shape {self.labels.shape}")
         if self.labels.min() < 0 or self.labels.max() >= len(self.names):
@@ -139,7 +140,10 @@ class Geometry(NamedTuple):
         crop: Size | None = None
         if isinstance(entry.resize, int):
             height, width = (entry.crop,) * 2 if isinstance(entry.crop, int) else entry.crop
-            crop = max(entry.resize, height), max(entry.resize, width)
+            # In steps of 2 a side, so that the centre of what is kept rounds to the true centre.
+            height += max(entry.resize - height, 0) // 4 * 4
+            width += max(entry.resize - width, 0) // 4 * 4
+            crop = height, width
         return cls(reach * span, span, entry.resize, crop)
 
     def keep(self, clip: Clip) -> tuple[Frames, int]:
@@ -188,7 +192,7 @@ def from_stage(
     seed, size
         As in ``stage.render``.
     workers
-        Processes that render (started afresh, not forked); 1 renders here.
+        Processes that render; 1 renders here.
     store
         In whose folder the set is kept for the next run; None keeps it in memory alone.
     progress
@@ -213,16 +217,18 @@ def from_stage(
         "geometry": list(geometry),
         "renderer": package_digest(Path(stage.__file__).parent),
     }
-    job = partial(_rendered, task, split, seed, size, geometry)
+    scenes = _Scenes(task, split, count, seed, size, geometry)
 
     def render_all() -> dict[str, Any]:
-        with ExitStack() as stack:
-            jobs: Iterable[_Kept] = map(job, range(count))
-            if workers > 1 and count >= 64:
-                pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-                stack.callback(pool.shutdown, cancel_futures=True)
-                jobs = pool.map(job, range(count), chunksize=8)
-            return _gather(jobs, count, bar=f"render {task}/{split}" if progress else "")
+        loader = DataLoader(
+            scenes,
+            batch_size=None,
+            num_workers=workers if workers > 1 and count >= 64 else 0,
+            collate_fn=_as_it_is,
+            worker_init_fn=_one_thread,
+            generator=torch.Generator(),  # else it draws from the global one
+        )
+        return _gather(loader, count, bar=f"render {task}/{split}" if progress else "")
 
     found = store.get_or_compute(parts, render_all) if store else render_all()
     return _clip_set(found, spec.labels)
@@ -280,11 +286,37 @@ class _Kept(NamedTuple):
     source: str
 
 
-def _rendered(task: str, split: str, seed: int, size: int, geometry: Geometry, index: int) -> _Kept:
-    from vxhelpers.stage import render
+@dataclass(frozen=True)
+class _Scenes(Dataset[_Kept]):
+    """Scenes of a split, rendered when asked for, in whichever process."""
 
-    scene = render(task, split, index, seed=seed, size=size, frames=geometry.frames)
-    return _Kept(*geometry.keep(scene.clip), scene.label, scene.clip.source)
+    task: str
+    split: str
+    count: int
+    seed: int
+    size: int
+    geometry: Geometry
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> _Kept:
+        from vxhelpers.stage import render
+
+        frames = self.geometry.frames
+        scene = render(self.task, self.split, index, seed=self.seed, size=self.size, frames=frames)
+        return _Kept(*self.geometry.keep(scene.clip), scene.label, scene.clip.source)
+
+
+def _as_it_is(kept: Any) -> Any:
+    return kept
+
+
+def _one_thread(_: int) -> None:
+    """OpenCV's threads do not survive a fork; torch's loader takes care of its own."""
+    import cv2
+
+    cv2.setNumThreads(0)
 
 
 def _decoded(data: Footage, geometry: Geometry, row: "Row") -> "_Kept | VxError":
@@ -332,7 +364,8 @@ def _clip_set(found: Mapping[str, Any], names: tuple[str, ...]) -> ClipSet:
 def _allocate(shape: tuple[int, ...]) -> Frames:
     if math.prod(shape) <= IN_MEMORY:
         return np.empty(shape, np.uint8)
-    return np.memmap(TemporaryFile(), np.uint8, "w+", shape=shape)
+    with TemporaryFile() as file:  # the mapping keeps it until it is dropped itself
+        return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
 def _counted(jobs: Iterable[_T], n: int, text: str) -> Iterable[_T]:

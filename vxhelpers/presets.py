@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from vxhelpers.errors import InputError, UnknownNameError
 
@@ -55,25 +55,22 @@ class Preset:
     bf16: bool = False
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("lr", 0, math.inf),
-            ("epochs", 1, math.inf),
-            ("batch", 1, math.inf),
-            ("step_epochs", 1, math.inf),
-            ("warmup", 0, 1),
-            ("label_smoothing", 0, 1),
-            ("shift", 0, math.inf),
-            ("jitter", 0, 1),
-            ("reach", 1, math.inf),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name} must be {low} to {high}, not {getattr(self, name)}")
-        for name, known in (
-            ("optimizer", ("adamw", "sgd")),
-            ("schedule", ("one_cycle", "step", "cosine")),
-        ):
-            if getattr(self, name) not in known:
-                raise UnknownNameError(name, getattr(self, name), known)
+        for name in ("lr", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"{name} must be above 0, not {value}")
+        for name in ("epochs", "batch", "step_epochs", "reach"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name in ("momentum", "warmup", "label_smoothing", "jitter"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} must be 0 to 1, not {getattr(self, name)}")
+        for name in ("weight_decay", "shift"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        for name, kind in get_type_hints(Preset).items():
+            if get_origin(kind) is Literal and getattr(self, name) not in get_args(kind):
+                raise UnknownNameError(name, getattr(self, name), get_args(kind))
 
 
 #: ``quick``: minutes on a CPU. ``stce``: the recipe of the STCE paper, section 4.1 (from scratch,
