@@ -149,6 +149,7 @@ def test_gradient_reaches_every_layer_in_order(model: zoo.Model) -> None:
     assert model.layer(entry.top_layer).layout == "NC"
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # fvcore's, at import
 def test_pretrained_addresses_are_the_libraries_own() -> None:
     from pytorchvideo.models.hub import resnet, slowfast, x3d
 

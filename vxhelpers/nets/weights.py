@@ -101,10 +101,10 @@ def fill(
         If names or shapes differ: says which, and which entry the weights are made for.
     """
     net, classes = _blank(entry, state)
-    state = _counted(net, state)
-    problems = _differences(net, state)
+    whole = _counted(net, state)
+    problems = _differences(net, whole)
     if arch in (None, entry.name) and not problems:
-        net.load_state_dict(state, assign=True)
+        net.load_state_dict(whole, assign=True)
         return net, classes
     fitting = [arch] if arch else [name for name, e in others.items() if _fits(e, state)]
     hint = f"it is made for {' or '.join(map(repr, fitting))}" if fitting else ""
