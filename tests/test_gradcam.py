@@ -51,6 +51,13 @@ def test_upsampling_keeps_cell_middles_in_place_in_time_and_space() -> None:
     torch.testing.assert_close(spatial, expected.view(1, 1, 8, 1).expand(1, 3, 8, 1))
 
 
+@pytest.mark.parametrize("size", [(16, 14, 21), (4, 5, 6), (3, 4, 6)])
+def test_upsampling_is_torch_s_trilinear(size: tuple[int, int, int]) -> None:
+    maps = clips(2, 4, 5, 6)
+    expected = nn.functional.interpolate(maps[:, None], size=size, mode="trilinear")[:, 0]
+    torch.testing.assert_close(upsample_map(maps, size), expected)
+
+
 # oracles
 
 
@@ -97,26 +104,79 @@ def assert_equal_to_captum(model: zoo.Model, x: Tensor, layers: list[str]) -> No
         assert (maps[layer] - expected).abs().max() <= 1e-5 * scale, layer
 
 
-# The small sizes keep every stage above one cell where the network allows it.
+# Frames and size: small, with a grid left to look at.
 CONV_NETS = {
     "stage_c3d": (16, 64),
     "stage_r3d": (16, 64),
     "stage_i3d": (16, 64),
-    "r3d_18": (8, 48),
-    "mc3_18": (8, 48),
-    "r2plus1d_18": (8, 48),
+    "r3d_18": (8, 32),
+    "mc3_18": (8, 32),
+    "r2plus1d_18": (8, 32),
+    "slowfast_r50": (32, 64),
+    "x3d_s": (8, 64),
 }
+
+
+def small(name: str, frames: int, size: int, clips_: int = 1) -> tuple[zoo.Model, Tensor]:
+    """A zoo model with random weights and clips below its usual size."""
+    model = zoo.load(name, weights="random", seed=5, labels=("a", "b", "c"))
+    for module in list(model.net.modules()):
+        for child_name, child in module.named_children():
+            if isinstance(child, nn.AvgPool3d):  # made for the full-size grid
+                setattr(module, child_name, nn.AdaptiveAvgPool3d(1))
+    model.net.eval()
+    return model, clips(clips_, 3, frames, size, size)
 
 
 @pytest.mark.parametrize("name", CONV_NETS)
 def test_equals_captum_on_conv_nets(name: str) -> None:
-    frames, size = CONV_NETS[name]
-    model = zoo.load(name, weights="random", seed=5)
-    assert_equal_to_captum(model, clips(2, 3, frames, size, size), volume_layers(model))
+    model, x = small(name, *CONV_NETS[name], clips_=2 if name.startswith("stage") else 1)
+    grids = volume_layers(model)
+    assert_equal_to_captum(model, x, [grids[-2], grids[-1]])
+
+
+def test_pathways_have_a_map_each_at_the_clip_s_size() -> None:
+    model, x = small("slowfast_r50", 32, 64)
+    fast, slow = (f"blocks.4.multipathway_blocks.{pathway}" for pathway in (1, 0))
+    assert default_layer(model) == slow
+    raw = gradcam_layers(model, x, layers=[slow, fast], target=0, upsample=False)
+    assert (raw[slow].shape[1], raw[fast].shape[1]) == (8, 32)
+    maps = gradcam_layers(model, x, layers=[slow, fast], target=0)
+    assert maps[slow].shape == maps[fast].shape == (1, 32, 64, 64)
+
+
+def test_token_net_maps_the_grid_without_its_class_token() -> None:
+    model, x = small("mvit_v2_s", 16, 224)
+    name = default_layer(model)
+    kept = []
+    module = model.net.get_submodule(name)
+    with module.register_forward_hook(lambda _m, _i, output: kept.append(output)):
+        score = model.net(x)[:, 1].sum()
+    tokens, (t, h, w) = kept[0]
+    (slope,) = torch.autograd.grad(score, [tokens])
+    expected = (tokens * slope[:, 1:].mean(1, keepdim=True))[:, 1:].sum(-1).view(1, t, h, w)
+    maps = gradcam(model, x, target=1, upsample=False)
+    scale = float(expected.detach().abs().max())
+    torch.testing.assert_close(maps, expected.detach(), atol=1e-5 * scale, rtol=0)
 
 
 def test_equals_captum_on_the_toy() -> None:
     assert_equal_to_captum(deep(), clips(2, 3, 4, 8, 8), ["conv1", "conv2", "conv3"])
+
+
+def test_channels_last_net_by_plain_autograd() -> None:
+    model = zoo.load("stage_swin3d", weights="random", seed=5)
+    x = clips(2, 3, 16, 64, 64)
+    name = default_layer(model)
+    kept = []
+    module = model.net.get_submodule(name)
+    with module.register_forward_hook(lambda _m, _i, output: kept.append(output)):
+        score = model.net(x)[:, 2].sum()
+    (a,), (g,) = kept, torch.autograd.grad(score, kept)
+    assert a.shape[-1] > a.shape[1], "channels are last"
+    expected = (a * g.mean((1, 2, 3), keepdim=True)).sum(-1).detach()
+    maps = gradcam(model, x, target=2, upsample=False)
+    torch.testing.assert_close(maps, expected, atol=1e-5 * float(expected.abs().max()), rtol=0)
 
 
 # invariances

@@ -122,9 +122,20 @@ def weighted_sum(activations: Tensor, gradients: Tensor) -> Tensor:
 
 
 def upsample_map(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Bring ``(N, t, h, w)`` maps to ``(N, *size)`` trilinearly, cell middles kept in place."""
-    shape = tuple(size)
-    return F.interpolate(maps[:, None], size=shape, mode="trilinear", align_corners=False)[:, 0]
+    """Bring ``(N, t, h, w)`` maps to ``(N, *size)`` trilinearly, cell middles kept in place.
+
+    The values are those of `torch.nn.functional.interpolate` with ``mode="trilinear"`` and
+    ``align_corners=False``, reached one axis at a time: several times faster on the CPU.
+    """
+    cells = maps.shape[1:]
+    time, rows, columns = (_resampling(n, to, maps) for n, to in zip(cells, size, strict=True))
+    return torch.einsum("Tt,nthw->nThw", time, rows @ maps @ columns.mT)
+
+
+def _resampling(cells: int, length: int, like: Tensor) -> Tensor:
+    """Matrix ``(length, cells)`` of linear interpolation: what it makes of each unit vector."""
+    units = torch.eye(cells, dtype=like.dtype, device=like.device)[None]
+    return F.interpolate(units, size=length, mode="linear", align_corners=False)[0].mT
 
 
 def volume_layers(model: Model) -> list[str]:
