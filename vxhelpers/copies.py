@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
-_FENCE = re.compile(r"^\s*(`{3,}|~{3,})\s*(\{[^}]+\})?")
+_FENCE = re.compile(r"^\s*(`{3,}|~{3,})\s*(\{[^}]+\})?[^`]*$")
 _DEFINITION = re.compile(
     r"(?P<open>^\(|^\s*:(?:name|label):\s+|\$\$\s*\()(?P<label>[^\s()]+)(?P<close>\)=\s*$|\)?\s*$)"
 )
@@ -18,15 +18,15 @@ _WIDGET = "application/vnd.jupyter.widget-view+json"
 
 def _prose(text: str, change: Callable[[str], str]) -> str:
     """Change every line but those of code blocks (fences that are no directive)."""
-    lines, closing = [], None
+    lines: list[str] = []
+    fences: list[tuple[str, bool]] = []  # the open ones: marks, and whether code is inside
     for line in text.split("\n"):
-        fence = _FENCE.match(line)
-        if closing is not None:
-            if fence and line.strip().startswith(closing) and not line.strip().strip("`~"):
-                closing = None
-        elif fence and fence[2] in (None, "{code}", "{code-block}", "{code-cell}"):
-            closing = fence[1]
-        else:
+        fence, code = _FENCE.match(line), bool(fences) and fences[-1][1]
+        if fences and line.strip().startswith(fences[-1][0]) and not line.strip().strip("`~:"):
+            fences.pop()
+        elif fence and not code:
+            fences.append((fence[1], fence[2] in (None, "{code}", "{code-block}", "{code-cell}")))
+        elif not code:
             line = change(line)
         lines.append(line)
     return "\n".join(lines)

@@ -1,0 +1,105 @@
+"""Copies of a chapter: labels are made distinct, code and outer labels are left alone."""
+
+import nbformat
+import pytest
+
+from vxhelpers.copies import copy_chapter, escape_markdown, labels_in, relabel, title_of
+
+SLUG, LABELS, CHAPTERS = "run_kth", {"sec", "fig-a", "eq-b"}, {"gradcam"}
+
+
+def _inside(text: str) -> str:
+    return relabel(text, slug=SLUG, labels=LABELS, chapters=CHAPTERS, inside=True)
+
+
+def _page(text: str) -> str:
+    return relabel(text, slug=SLUG, labels=LABELS, chapters=CHAPTERS, inside=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("(sec)=", "(run_kth-sec)="),
+        (":name: fig-a", ":name: run_kth-fig-a"),
+        ("   :label: eq-b", "   :label: run_kth-eq-b"),
+        ("$$ (eq-b)", "$$ (run_kth-eq-b)"),
+        ("$$a = b$$ (eq-b)", "$$a = b$$ (run_kth-eq-b)"),
+        ("{ref}`sec` {eq}`eq-b`", "{ref}`run_kth-sec` {eq}`run_kth-eq-b`"),
+        ("{numref}`Fig. {number} <fig-a>`", "{numref}`Fig. {number} <run_kth-fig-a>`"),
+        ("[x](#sec)", "[x](#run_kth-sec)"),
+        ("{ref}`notation` [y](#notation)", "{ref}`notation` [y](#notation)"),
+        ("{term}`sec` sec (sec) `sec`", "{term}`sec` sec (sec) `sec`"),
+        ("{doc}`gradcam`", "{doc}`/run_kth/gradcam`"),
+        ("{doc}`the words <glossary>`", "{doc}`the words </glossary>`"),
+        ("[a](gradcam.ipynb#x) [b](glossary.md)", "[a](gradcam.ipynb#x) [b](../glossary.md)"),
+        ("```\n(sec)= {ref}`sec`\n```\n(sec)=", "```\n(sec)= {ref}`sec`\n```\n(run_kth-sec)="),
+        ("```{note}\n{ref}`sec`\n```", "```{note}\n{ref}`run_kth-sec`\n```"),
+    ],
+)
+def test_relabel_in_a_copy(text: str, wanted: str) -> None:
+    assert _inside(text) == wanted
+
+
+def test_pages_point_at_the_first_copy() -> None:
+    assert _page("{doc}`gradcam` {ref}`sec`") == "{doc}`/run_kth/gradcam` {ref}`run_kth-sec`"
+    assert (
+        _page("[a](gradcam.ipynb) [b](glossary.md)")
+        == "[a](run_kth/gradcam.ipynb) [b](glossary.md)"
+    )
+
+
+def _notebook(*cells: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    return nbformat.v4.new_notebook(cells=list(cells))
+
+
+def _code(
+    source: str, outputs: list[dict[str, object]] = [], **metadata: object
+) -> nbformat.NotebookNode:  # noqa: B006
+    cell = nbformat.v4.new_code_cell(source, metadata=metadata)
+    cell.outputs = [nbformat.v4.new_output(**output) for output in outputs]
+    return cell
+
+
+def test_labels_of_every_kind_are_found() -> None:
+    text = (
+        "(sec)=\n# T\n$$\nx\n$$ (eq-b)\n\n```{figure} x.png\n:name: fig-c\n```\n\n```\n(no)=\n```"
+    )
+    figure = _code("x", mystnb={"figure": {"name": "fig-a"}})
+    notebook = _notebook(nbformat.v4.new_markdown_cell(text), figure)
+    assert labels_in(notebook) == {"sec", "eq-b", "fig-c", "fig-a"}
+    assert title_of(notebook) == "T"
+
+
+def test_a_copy_is_titled_tagged_and_cleaned() -> None:
+    widget = {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "bar"}
+    stream = {"output_type": "stream", "name": "stderr", "text": "1 %\r2 %\r3 %\nend\n"}
+    notebook = _notebook(
+        nbformat.v4.new_markdown_cell("(sec)=\n# Title\n\n# Second"),
+        _code("a = 1", tags=["parameters"]),
+        _code("a = 2", tags=["injected-parameters"]),
+        _code("f", [stream, {"output_type": "display_data", "data": widget}]),
+        _code("g", mystnb={"figure": {"name": "fig-a", "caption": "see {eq}`eq-b`"}}),
+    )
+    before = nbformat.writes(notebook)
+    copied = copy_chapter(
+        notebook, action="<i>*x*</i>", slug=SLUG, labels=LABELS, chapters=CHAPTERS
+    )
+    assert nbformat.writes(notebook) == before
+    words, default, injected, shown, figure = copied.cells
+    assert words.source == "(run_kth-sec)=\n# Title: \\<i\\>\\*x\\*\\<\\/i\\>\n\n# Second"
+    assert "remove-cell" in default.metadata.tags
+    assert "hide-input" in injected.metadata.tags
+    assert [output.text for output in shown.outputs] == ["3 %\nend\n"]
+    assert figure.metadata.mystnb["figure"] == {
+        "name": "run_kth-fig-a",
+        "caption": "see {eq}`run_kth-eq-b`",
+    }
+
+
+def test_escaped_text_is_one_literal_line() -> None:
+    from markdown_it import MarkdownIt
+
+    text = "# <b>*a*</b> [x](y) `c` $z$ | \\' & {ref}`q`\n\x00next"
+    html = MarkdownIt().renderInline(escape_markdown(text))
+    shown = html.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    assert shown == "# <b>*a*</b> [x](y) `c` $z$ | \\' & {ref}`q` next"

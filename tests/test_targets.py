@@ -1,0 +1,102 @@
+"""Targets: names that are safe and unique, and what the book's table fills in."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vxhelpers.errors import InputError, UnknownNameError
+from vxhelpers.targets import Target, choose, labels_of, read_table
+
+BOOK = Path(__file__).parent / "tiny_book"
+NASTY = (
+    "a/b",
+    "../../x",
+    'say "hi"',
+    "<b>bold</b>",
+    "x" * 200,
+    "x" * 201,
+    "",
+    "Läufer",
+    "日本",
+    "-",
+)
+
+
+def _target(action: str, dataset: str = "stage:kth") -> Target:
+    return Target(action, dataset, "stage_r3d")
+
+
+def test_plain_names_keep_their_words() -> None:
+    assert _target("playing tennis", "stage:tennis").slug == "playing-tennis_stage-tennis"
+    assert _target("abseiling", "kinetics400").slug == "abseiling_kinetics400"
+
+
+@pytest.mark.parametrize("action", NASTY)
+def test_slugs_of_any_text_are_safe(action: str) -> None:
+    slug = _target(action, "/home/me/my clips.csv").slug
+    assert re.fullmatch(r"[a-z0-9-]+_[a-z0-9-]+", slug)
+    assert len(slug) < 110
+
+
+def test_slugs_are_unique() -> None:
+    names = (*NASTY, "playing tennis", "playing-tennis", "Playing tennis", "playing  tennis")
+    datasets = ("stage:kth", "stage-kth", "clips.csv", "a/clips.csv")
+    slugs = {_target(name, data).slug for name in names for data in datasets}
+    assert len(slugs) == len(names) * len(datasets)
+
+
+def test_the_table_fills_in_what_is_left_out() -> None:
+    table = read_table(BOOK / "_book.yml")
+    tennis, running = choose(table)
+    assert tennis == Target(
+        "playing tennis", "stage:tennis", "stage_r3d", None, "tennis", 3, "quick"
+    )
+    assert (running.model, running.weights) == ("stage_c3d", "kth")
+    (boxing,) = choose(table, actions=["boxing", "boxing"], seed=0, profile="standard")
+    assert boxing == Target("boxing", "stage:kth", "stage_c3d", None, "kth", 0, "standard")
+
+
+def test_a_named_model_does_not_take_the_weights_of_another() -> None:
+    table = read_table(BOOK / "_book.yml")
+    (target,) = choose(table, actions=["running"], model="r3d_18")
+    assert (target.model, target.weights) == ("r3d_18", None)
+
+
+def test_a_data_set_outside_the_table_gives_its_first_two_classes() -> None:
+    table = read_table(BOOK / "_book.yml")
+    targets = choose(table, dataset="stage:motion")
+    assert [t.action for t in targets] == list(labels_of("stage:motion")[:2])
+    assert {t.model for t in targets} == {"swin3d_t"}
+
+
+def test_unknown_names_suggest_near_ones(tmp_path: Path) -> None:
+    table = read_table(BOOK / "_book.yml")
+    with pytest.raises(UnknownNameError, match="unknown class 'boxxing'.*did you mean 'boxing'"):
+        choose(table, actions=["boxxing"])
+    with pytest.raises(UnknownNameError, match="in stage:tennis"):
+        choose(table, actions=["running"], dataset="stage:tennis")
+    with pytest.raises(UnknownNameError, match="'kthh'.*did you mean 'kth'"):
+        choose(table, actions=["running"], dataset="stage:kthh")
+    with pytest.raises(InputError, match=r"gone\.safetensors: no such weights"):
+        choose(table, weights=str(tmp_path / "gone.safetensors"))
+
+
+def test_weights_that_name_their_architecture_choose_the_model(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    path = str(tmp_path / "mine.safetensors")
+    save_file({"w": torch.zeros(1)}, path, metadata={"arch": "mc3_18"})
+    (target,) = choose(read_table(BOOK / "_book.yml"), actions=["running"], weights=path)
+    assert (target.model, target.weights) == ("mc3_18", path)
+
+
+@pytest.mark.parametrize(
+    "text", ["classes: [", "classes: {}\ndefaults: {}", "[]", "classes: []\ndefaults: {a: {}}"]
+)
+def test_a_broken_table_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "_book.yml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"_book\.yml"):
+        read_table(path)
