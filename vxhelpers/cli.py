@@ -290,6 +290,24 @@ def train(
     Console().print(Markdown(modelcard.card_markdown(card)))
 
 
+@app.command("models")
+def models() -> None:
+    """List the networks of the zoo: input, layers, parameters, shipped weights.
+
+    Example: vx models
+    """
+    from vxhelpers import zoo
+
+    table = Table(title="Networks", title_justify="left")
+    for name in ("name", "from", "input (T x H x W)", "parameters", "weights", "layers"):
+        table.add_column(name, justify="right" if name == "parameters" else "left")
+    for line in zoo.listing():
+        size = "?" if line.parameters is None else f"{line.parameters / 1e6:.2f} M"
+        listed = (", ".join(line.weights) or "your own", ", ".join(line.layers))
+        table.add_row(line.name, line.family, line.input, size, *listed)
+    Console().print(table)
+
+
 @app.command("evaluate")
 def evaluate_(
     model: Annotated[str, typer.Option(help="Entry of the zoo, such as `stage_r3d`.")],

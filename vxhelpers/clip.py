@@ -40,16 +40,11 @@ class Clip:
     end_s: float = -1.0
 
     def __post_init__(self) -> None:
-        frames = self.frames
-        if (
-            frames.dtype != np.uint8
-            or frames.ndim != 4
-            or frames.shape[3] != 3
-            or 0 in frames.shape
-        ):
+        shape, dtype = self.frames.shape, self.frames.dtype
+        if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape:
             raise InputError(
-                f"{self.source}: a clip needs uint8 frames of shape (T, H, W, 3) with T, H, W of at "
-                f"least 1, not {frames.dtype} of shape {frames.shape}"
+                f"{self.source}: a clip needs uint8 frames of shape (T, H, W, 3) with T, H, W of "
+                f"at least 1, not {dtype} of shape {shape}"
             )
         if not self.fps > 0:
             raise InputError(f"{self.source}: frames a second must be above 0, not {self.fps}")

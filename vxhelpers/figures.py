@@ -83,8 +83,8 @@ class Illustration:
             "<style>.text_html:has(>.vx-card){background:none!important;padding:0!important}</style>"
             f'<div class="vx-card" style="overflow-x:auto;margin:.5rem 0"{scrolls[1]}>'
             f'<img class="dark-light" alt="{html.escape(self.alt)}" '
-            f'src="data:image/{kind};base64,{data}" style="display:block;margin:0 auto;width:{width}px;'
-            f"max-width:100%;{scrolls[0]}height:auto;box-sizing:border-box;background:#fff;"
+            f'src="data:image/{kind};base64,{data}" style="display:block;margin:0 auto;'
+            f"width:{width}px;max-width:100%;{scrolls[0]}height:auto;box-sizing:border-box;background:#fff;"
             'padding:.4rem;border-radius:.5rem"></div>'
         )
 

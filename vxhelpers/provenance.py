@@ -101,11 +101,12 @@ def weights_digest(weights: str | None) -> str:
 
 @cache
 def commit(folder: Path = PACKAGE) -> str:
-    """Git commit of the checkout, ``+`` when files differ from it; empty outside a checkout."""
+    """Git commit of the checkout, ``+`` when tracked files differ; empty outside a checkout."""
     git = ("git", "-C", str(folder))
     try:
         head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
-        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True)
+        status = [*git, "status", "--porcelain", "--untracked-files=no"]
+        changes = subprocess.run(status, capture_output=True, text=True)
     except FileNotFoundError:
         return ""
     return (

@@ -254,6 +254,7 @@ def save(
     text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in facts.items()}
     with replacing(path) as temporary:
         save_file(state, temporary, metadata=text)
+        temporary.chmod(0o644)  # safetensors makes files that others cannot read
     return path
 
 
