@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
+#     formats: ipynb,py:percent
 #     text_representation:
 #       extension: .py
 #       format_name: percent
@@ -11,6 +12,7 @@
 # ---
 
 # %% [markdown]
+# (gradcam)=
 # # Grad-CAM on video
 #
 # *Where, in space and in time, does a layer of the network speak for the class, and is that where the
@@ -25,8 +27,8 @@
 # seconds on a GPU.
 # :::
 #
-# Grad-CAM {cite}`selvaraju2017gradcam` is the most used map of what a network looks at. Saha et al.
-# {cite}`saha2024exploring` carried it to a video network, showed a clip of tennis where it follows the
+# Grad-CAM {cite:p}`selvaraju2017gradcam` is the most used map of what a network looks at. {cite:t}`saha2024exploring`
+# carried it to a video network, showed a clip of tennis where it follows the
 # racket and one where it watches the court, and argued its limits from there. Two pictures are not a
 # measurement. Here both kinds of clip are found by a rule, and then we count.
 
@@ -63,9 +65,11 @@ provenance.describe(
 # $(i, j)$. Grad-CAM weights each channel by how much the score $y^c$ of class $c$ rises with it on
 # average, and adds the channels up:
 #
-# $$L^c_{tij} = \sum_k \alpha^c_k A_{ktij}, \qquad \alpha^c_k = \frac{1}{THW} \sum_{t,i,j} \frac{\partial y^c}{\partial A_{ktij}}.$$ (eq-gradcam)
+# $$
+# L^c_{tij} = \sum_k \alpha^c_k A_{ktij}, \qquad \alpha^c_k = \frac{1}{THW} \sum_{t,i,j} \frac{\partial y^c}{\partial A_{ktij}}.
+# $$ (eq-gradcam-map)
 #
-# {eq}`eq-gradcam` is the paper's equations 1 and 2 with time as a third axis. **We deviate in one
+# {eq}`eq-gradcam-map` is the paper's equations 1 and 2 with time as a third axis. **We deviate in one
 # point:** the paper cuts off what is negative; we keep it, since evidence *against* the class is
 # evidence too. The map has the layer's resolution, a few cells in time and space, and is enlarged to
 # the clip trilinearly. No map on this page is scaled before it is drawn; the colour bars have limits.
@@ -73,7 +77,7 @@ provenance.describe(
 # ## A toy with a known answer
 #
 # Take a network of one layer that copies the red channel of the clip, averages it over time and
-# space, and calls the average the score. Then {eq}`eq-gradcam` can be done by hand:
+# space, and calls the average the score. Then {eq}`eq-gradcam-map` can be done by hand:
 # $\alpha = 1/THW$, and the map is the red channel over $THW$.
 
 # %%
@@ -156,10 +160,10 @@ def show(k, title):
     )
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-cases", "caption": "The clip whose map follows the evidence best (first) and the one whose map strays most (second). Red speaks for the class, blue against it; each clip has its own limits."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-cases", "caption": "The clip whose map follows the evidence best (first) and the one whose map strays most (second). Red speaks for the class, blue against it; each clip has its own limits."}}
 players.gallery([show(follows, "Follows"), show(strays, "Strays")])
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-strip", "caption": "The straying clip in six frames, unexplained above, with the maps of the last and of a middle layer below. Layers differ in units, so each has its own limits."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-strip", "caption": "The straying clip in six frames, unexplained above, with the maps of the last and of a middle layer below. Layers differ in units, so each has its own limits."}}
 size = found.pixels.shape[1:4]
 strip = {
     name: gradcam.upsample_map(maps[name][strays : strays + 1].cpu(), size)[0].numpy()
@@ -175,7 +179,7 @@ figures.overlay_filmstrip(
 # All clips of the class, object by object. On the diagonal a map is no better than an even spread;
 # above it, it favours the object; below, it avoids it.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-energy", "caption": "Share of the energy of the last layer's map on an object against the object's share of the area; small marks are clips, large ones means with 95 % intervals."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-energy", "caption": "Share of the energy of the last layer's map on an object against the object's share of the area; small marks are clips, large ones means with 95 % intervals."}}
 objects = [n for n in found.masks if found.masks[n].any() and n not in ("arms", "legs")]
 shares = {
     name: (faithfulness.energy_share(last, found.masks[name]),
@@ -189,14 +193,16 @@ lines = ["| object | energy minus area | 95 % interval | favoured? |", "|---|---
 for name, (energy, area) in shares.items():
     gain = faithfulness.mean_interval(energy - area, rng=rng)
     verdict = "yes" if gain.low > 0 else "avoided" if gain.high < 0 else "undecided"
-    lines.append(f"| {name} | {gain.value:+.3f} | {gain.low:+.3f} to {gain.high:+.3f} | {verdict} |")
+    lines.append(
+        f"| {name} | {gain.value:+.3f} | {gain.low:+.3f} to {gain.high:+.3f} | {verdict} |"
+    )
 Markdown("\n".join(lines) + f"\n\nMeans over n = {len(rows)} clips, with bootstrap intervals.")
 
 # %% [markdown]
 # ## Controls
 #
 # A map that does not change when the network's weights are replaced by random ones explains the clip,
-# not the network {cite}`adebayo2018sanity`. And layers disagree: the last one has seen everything but
+# not the network {cite:p}`adebayo2018sanity`. And layers disagree: the last one has seen everything but
 # knows little of where; early ones know where but hardly what for.
 
 # %%
@@ -226,7 +232,7 @@ Markdown(
        "of the trained network are no better than those of an untrained one.**")
 )  # fmt: skip
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-layers", "caption": "The clip that follows best, at every layer from one forward and one backward pass; each layer with its own limits."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-layers", "caption": "The clip that follows best, at every layer from one forward and one backward pass; each layer with its own limits."}}
 strip = {
     f"{name}": gradcam.upsample_map(maps[name][follows : follows + 1].cpu(), size)[0].numpy()
     for name in layers
@@ -306,10 +312,10 @@ Markdown(
 #   activations that have seen the whole clip. Only an experiment on the input can show that.
 # - The last layer's cells are coarse (see the table above); an object smaller than a cell gets the
 #   relevance of its surroundings.
-# - The mean gradient of {eq}`eq-gradcam` is exact only where a linear layer follows the pooled
+# - The mean gradient of {eq}`eq-gradcam-map` is exact only where a linear layer follows the pooled
 #   channels; elsewhere it is a linearisation, and channels whose gradients change sign over the clip
 #   cancel out.
-# - One map is one clip. {numref}`fig-energy` is the least that a claim about a class needs.
+# - One map is one clip. {numref}`fig-gradcam-energy` is the least that a claim about a class needs.
 #
 # ## Exercises
 #

@@ -1,6 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
+#     formats: ipynb,py:percent
 #     text_representation:
 #       extension: .py
 #       format_name: percent
@@ -11,6 +12,7 @@
 # ---
 
 # %% [markdown]
+# (networks)=
 # # What the networks see
 #
 # *How good is the network that we are about to explain, and does it need the motion at all?*
@@ -64,7 +66,7 @@ rows = cases.draw(data, split="test", limit=limit, rng=rng)
 mine = cases.draw(data, split="test", label=action, limit=8, rng=rng)
 shown = cases.collect(data, net, mine)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-clips", "caption": "Clips of the class as the network is shown them, first to last frame. Where we rendered the scene, the outlines of the player hold the evidence."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-clips", "caption": "Clips of the class as the network is shown them, first to last frame. Where we rendered the scene, the outlines of the player hold the evidence."}}
 players.gallery(
     [
         players.player(
@@ -78,7 +80,7 @@ players.gallery(
     ]
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-classes", "caption": "One unseen clip of every class, six frames each, with the time in seconds."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-classes", "caption": "One unseen clip of every class, six frames each, with the time in seconds."}}
 one_each = {row.label: data.clip(row) for row in reversed(rows)}
 figures.filmstrip(
     {label: clip.frames for label, clip in sorted(one_each.items())},
@@ -100,11 +102,13 @@ Markdown(
 # ## How often it is right
 #
 # The accuracy is the share of test clips whose largest logit is the label's. A share of $k$ among $n$
-# clips is itself uncertain; we give Wilson's interval {cite}`wilson1927`,
+# clips is itself uncertain; we give Wilson's interval {cite:p}`wilson1927`,
 #
-# $$\frac{1}{1 + z^2/n}\left(\hat p + \frac{z^2}{2n} \pm z \sqrt{\frac{\hat p (1 - \hat p)}{n} + \frac{z^2}{4n^2}}\right), \qquad \hat p = \frac{k}{n},\; z = 1.96,$$ (eq-wilson)
+# $$
+# \frac{1}{1 + z^2/n}\left(\hat p + \frac{z^2}{2n} \pm z \sqrt{\frac{\hat p (1 - \hat p)}{n} + \frac{z^2}{4n^2}}\right), \qquad \hat p = \frac{k}{n},\; z = 1.96,
+# $$ (eq-networks-wilson)
 #
-# which stays between 0 and 1 and keeps its width when every clip is right. {eq}`eq-wilson` takes
+# which stays between 0 and 1 and keeps its width when every clip is right. {eq}`eq-networks-wilson` takes
 # clips as independent; several windows of one video are not, so on real footage the true interval is
 # wider. Beside it stand two scores without skill: guessing, and always naming the commonest class.
 
@@ -123,7 +127,7 @@ Markdown(
        "clips explain guesses.**")
 )  # fmt: skip
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-confusion", "caption": "Label (rows, with the number of clips) by prediction (columns); shares of each row."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-confusion", "caption": "Label (rows, with the number of clips) by prediction (columns); shares of each row."}}
 named = sorted(set(labels) | set(check.tables["normal"].sum(0).nonzero()[0]))
 charts.confusion(check.tables["normal"][np.ix_(named, named)], [net.labels[k] for k in named])
 
@@ -141,7 +145,7 @@ charts.confusion(check.tables["normal"][np.ix_(named, named)], [net.labels[k] fo
 # The edits are made to the very frames that the network is shown. Unlike a heat map this is a causal
 # check: we change the input and watch the output.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-causal", "caption": "The causal check: accuracy on unseen clips as they are, frozen, reversed and shuffled, with 95 % Wilson intervals, beside the same network with random weights."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-causal", "caption": "The causal check: accuracy on unseen clips as they are, frozen, reversed and shuffled, with 95 % Wilson intervals, beside the same network with random weights."}}
 untrained = zoo.load(model, weights="random", labels=net.labels, seed=seed)
 baseline = evaluate.causal_check(untrained, clips, labels, rng=rng)
 results = {
@@ -157,7 +161,9 @@ charts.accuracies(
 )
 
 # %% tags=["hide-input"]
-drops = {edit: score.value - check.accuracy[edit].value for edit in ("frozen", "reversed", "shuffled")}
+drops = {
+    edit: score.value - check.accuracy[edit].value for edit in ("frozen", "reversed", "shuffled")
+}
 apart = [e for e in drops if check.accuracy[e].high < score.low]
 Markdown(
     "Against the accuracy on the clips as they are, "
@@ -187,7 +193,7 @@ for task in ("motion", "static"):
         known, [stage.clip(row) for row in drawn], cases.class_of(known, drawn), rng=rng
     )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-planted", "caption": "The check on two networks whose evidence we planted. The network trained on motion must fall to chance when frozen; the one trained on static scenes must not care."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-planted", "caption": "The check on two networks whose evidence we planted. The network trained on motion must fall to chance when frozen; the one trained on static scenes must not care."}}
 charts.accuracies(
     {
         f"trained on {task}": {e: (a.value, a.low, a.high) for e, a in found.accuracy.items()}
@@ -236,7 +242,7 @@ Markdown(
     "this network; no score on the ordinary split shows it."
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-places", "caption": "Counterfactual scenes: the action of one class in the place of another. Outlined in heavy line is what decided in training, the ground."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-places", "caption": "Counterfactual scenes: the action of one class in the place of another. Outlined in heavy line is what decided in training, the ground."}}
 scenes = [stage.scene(row) for row in cases.draw(stage, split="counterfactual", limit=8, rng=rng)]
 figures.scene_gallery(
     [scene.clip.frames[8] for scene in scenes],
@@ -272,7 +278,7 @@ figures.scene_gallery(
 # ## Reproduce this
 #
 # The first table of this page names the command, the data's hash, the seed, the versions and the
-# hardware. On another machine the accuracies should agree within one or two clips in {numref}`fig-causal`:
+# hardware. On another machine the accuracies should agree within one or two clips in {numref}`fig-networks-causal`:
 # floating-point sums differ in order.
 #
 # **Takeaways.** Look first; give the interval and the baseline; and ask by experiment what the

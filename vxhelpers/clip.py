@@ -49,7 +49,7 @@ class Clip:
         if not self.fps > 0:
             raise InputError(f"{self.source}: frames a second must be above 0, not {self.fps}")
         if self.end_s < 0:
-            object.__setattr__(self, "end_s", self.start_s + len(frames) / self.fps)
+            object.__setattr__(self, "end_s", self.start_s + len(self) / self.fps)
 
     def __len__(self) -> int:
         return len(self.frames)
