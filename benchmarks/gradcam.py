@@ -239,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run all settings; the last line printed is one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nets", nargs="+", default=["stage_r3d", "stage_swin3d"])
-    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--clips", type=int, default=4, help="clips in the batch")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")

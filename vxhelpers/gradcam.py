@@ -37,7 +37,9 @@ def gradcam(
     pass (`gradcam_layers`), and the volume is brought to the clip's size in time as well as in
     space, trilinearly with ``align_corners=False``: each cell of the layer stands for the middle of
     the frames and pixels that it divides the clip into. The pathways of a two-pathway network are
-    layers of their own, with one map each: a slow pathway's has fewer frames before upsampling.
+    layers of their own, with one map each. A slow pathway's has fewer frames before upsampling; as
+    SlowFast picks its slow frames from the first to the last, their true places differ from the
+    cells' middles by up to 1.5 of 32 frames, at both ends of the clip.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ def gradcam(
     -------
     Tensor
         ``(N, T, H, W)`` float32 on the network's device, positive where the evidence speaks for the
-        class, in units of score times channels' mean gradient (comparable within one map).
+        class. The mean gradient shrinks with the layer's size, so compare values within a layer.
 
     Raises
     ------
