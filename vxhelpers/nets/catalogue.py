@@ -12,26 +12,12 @@ from vxhelpers.nets.c3d import c3d
 from vxhelpers.nets.entry import Entry, Layer, Layout
 from vxhelpers.nets.i3d import i3d
 from vxhelpers.nets.r3d import r3d
+from vxhelpers.nets.swin3d import swin3d
 
 
 def _layers(layout: Layout, *names: str, top: Sequence[str] = ()) -> tuple[Layer, ...]:
     grids = tuple(Layer(name, layout) for name in names)
     return grids + tuple(Layer(name, "NC") for name in top)
-
-
-def _swin3d(classes: int) -> nn.Module:
-    from torchvision.models.video import SwinTransformer3d
-
-    net: nn.Module = SwinTransformer3d(
-        patch_size=[2, 4, 4],
-        embed_dim=32,
-        depths=[2, 2, 4],
-        num_heads=[2, 4, 8],
-        window_size=[8, 4, 4],
-        stochastic_depth_prob=0.0,
-        num_classes=classes,
-    )
-    return net
 
 
 # ---- embedded: trained on rendered scenes, 16 frames of 64x64 -----------------------------------
@@ -103,8 +89,8 @@ _EMBEDDED = (
     ),
     _STAGE(
         name="stage_swin3d",
-        build=_swin3d,
-        layers=_layers("NTHWC", "features.0", "features.2", "features.4", top=("avgpool",)),
+        build=swin3d,
+        layers=_layers("NTHWC", "features.0", "features.2.1", "features.2", top=("avgpool",)),
         top_layer="avgpool",
         linear_head=True,
         head="head",
