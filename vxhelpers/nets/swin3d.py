@@ -10,8 +10,8 @@ class ConvStem(nn.Sequential):
     """Clip to tokens by three small convolutions, each with batch normalisation.
 
     In place of torchvision's one convolution a patch: early convolutions help transformers see
-    (Xiao et al., NeurIPS 2021). Tokens stand for 2 frames of 8x8 pixels. With plain patches the
-    loss of this narrow network stays at chance for the first epochs; with the stem it falls at once.
+    (Xiao et al., NeurIPS 2021). Tokens stand for 2 frames of 8x8 pixels. With plain patches this
+    narrow network's loss stays at chance for the first epochs; with the stem it falls at once.
     """
 
     def __init__(
@@ -34,7 +34,8 @@ class ConvStem(nn.Sequential):
         )
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input).permute(0, 2, 3, 4, 1).contiguous()
+        volume: Tensor = super().forward(input)
+        return volume.permute(0, 2, 3, 4, 1).contiguous()
 
 
 def swin3d(
