@@ -43,7 +43,7 @@ profile = "standard"
 import numpy as np
 from IPython.display import Markdown
 
-from vxhelpers import cases, charts, evaluate, figures, players, provenance, zoo
+from vxhelpers import cases, charts, evaluate, figures, modelcard, players, provenance, zoo
 from vxhelpers.data import open_data
 
 rng = np.random.default_rng(seed)
@@ -172,6 +172,40 @@ Markdown(
     + (f"Intervals are clear of each other for: {', '.join(apart)}." if apart else
        "No interval is clear of the one for normal clips.")
 )  # fmt: skip
+
+# %% [markdown]
+# ## How it was trained, and its siblings
+#
+# Weights come with a model card: a recorded file with the command, the commit, the seed, the hardware,
+# the curves and the causal check on the whole test split. These are read from the cards, not computed
+# here; the section before computed its numbers from the weights.
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-curves", "caption": "Loss and accuracy by epoch, from the model card; the dotted line marks the epoch whose weights were kept, the best on validation."}}
+family = modelcard.family(net)
+series = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
+charts.training_curves(
+    {name: [epoch[name] for epoch in family[0]["curves"]] for name in series},
+    best=family[0]["best_epoch"],
+) if family else Markdown(f"`{net.weights}` has no model card: nothing is known of its training.")
+
+# %% tags=["hide-input"]
+lines = ["| network | parameters | accuracy | frozen | reversed | shuffled | n | trained in |"]
+lines += ["|---|---|---|---|---|---|---|---|"]
+for card in family:
+    told = card["causal"]["test"]["accuracy"]
+    shares = [f"{told[e]['value']:.3f}" for e in ("normal", "frozen", "reversed", "shuffled")]
+    lines.append(
+        f"| {card['arch']} | {card['parameters']:,} | {' | '.join(shares)} | "
+        f"{told['normal']['n']} | {card['train_seconds']:,.0f} s, {card['device']} |"
+    )
+if family:
+    made = family[0]
+    lines += [
+        "",
+        f"This page's network was made by `{made['command']}`, seed {made['seed']}, commit "
+        f"`{made['commit'][:12]}`, on {made['hardware']}.",
+    ]
+Markdown("\n".join(lines) if family else "No card, no recorded scores.")
 
 # %% [markdown]
 # ## Does the check tell the truth? Two nets with a known answer

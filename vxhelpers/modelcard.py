@@ -14,7 +14,7 @@ from vxhelpers.errors import WeightsError
 from vxhelpers.evaluate import causal_check
 from vxhelpers.files import replacing
 from vxhelpers.train import History
-from vxhelpers.zoo import Model
+from vxhelpers.zoo import SHIPPED, Model
 
 
 def measure(
@@ -77,6 +77,19 @@ def read_card(path: str | Path) -> dict[str, Any]:
     except ValueError as error:
         raise WeightsError(f"{path}: damaged model card ({error}); train again") from error
     return card
+
+
+def family(model: Model) -> list[dict[str, Any]]:
+    """The cards of a model's task: its own first, then those of the other shipped networks.
+
+    Empty for weights without a card, such as a library's published ones.
+    """
+    path = Path(model.weights).with_suffix(".json")
+    if not path.is_file():
+        return []
+    own = read_card(path)
+    others = [read_card(other) for other in sorted(SHIPPED.glob("*.json")) if other != path]
+    return [own, *(card for card in others if card["task"] == own["task"])]
 
 
 def card_markdown(card: Mapping[str, Any]) -> str:

@@ -34,7 +34,7 @@ class ConvStem(nn.Sequential):
         )
 
     def forward(self, input: Tensor) -> Tensor:
-        volume: Tensor = super().forward(input)
+        volume: Tensor = super().forward(input)  # type: ignore[no-untyped-call]
         return volume.permute(0, 2, 3, 4, 1).contiguous()
 
 
