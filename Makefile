@@ -33,7 +33,7 @@ pair: $(READY)
 	$(BIN)/vx pair
 
 weights: $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" sh vxhelpers/weights/train.sh
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python vxhelpers/weights/again.py
 
 bench: $(READY)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
