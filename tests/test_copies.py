@@ -1,5 +1,7 @@
 """Copies of a chapter: labels are made distinct, code and outer labels are left alone."""
 
+from collections.abc import Sequence
+
 import nbformat
 import pytest
 
@@ -53,8 +55,8 @@ def _notebook(*cells: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _code(
-    source: str, outputs: list[dict[str, object]] = [], **metadata: object
-) -> nbformat.NotebookNode:  # noqa: B006
+    source: str, outputs: Sequence[dict[str, object]] = (), **metadata: object
+) -> nbformat.NotebookNode:
     cell = nbformat.v4.new_code_cell(source, metadata=metadata)
     cell.outputs = [nbformat.v4.new_output(**output) for output in outputs]
     return cell

@@ -87,16 +87,16 @@ def test_every_change_asks_for_a_run(
         first[0].notebook.write_text(text + " ")
     started: list[object] = []
 
-    class Stop(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop(event: object) -> None:
         started.append(event)
         if isinstance(event, tuple):
-            raise Stop
+            raise StoppedError
 
     try:
-        with pytest.raises(Stop):
+        with pytest.raises(StoppedError):
             run_chapters([target], [chapter], out=out, report=stop)
     finally:
         if change == "damage":

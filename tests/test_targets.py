@@ -72,11 +72,11 @@ def test_a_data_set_outside_the_table_gives_its_first_two_classes() -> None:
 
 def test_unknown_names_suggest_near_ones(tmp_path: Path) -> None:
     table = read_table(BOOK / "_book.yml")
-    with pytest.raises(UnknownNameError, match="unknown class 'boxxing'.*did you mean 'boxing'"):
+    with pytest.raises(UnknownNameError, match=r"unknown class 'boxxing'.*did you mean 'boxing'"):
         choose(table, actions=["boxxing"])
     with pytest.raises(UnknownNameError, match="in stage:tennis"):
         choose(table, actions=["running"], dataset="stage:tennis")
-    with pytest.raises(UnknownNameError, match="'kthh'.*did you mean 'kth'"):
+    with pytest.raises(UnknownNameError, match=r"'kthh'.*did you mean 'kth'"):
         choose(table, actions=["running"], dataset="stage:kthh")
     with pytest.raises(InputError, match=r"gone\.safetensors: no such weights"):
         choose(table, weights=str(tmp_path / "gone.safetensors"))

@@ -70,7 +70,8 @@ def data_digest(dataset: str, root: str | None = None) -> str:
 
     Rendered data (``stage:...``) is made by the package's own code, so its name is enough. A video
     whose hash the manifest states is known by that; others by size and modification time, because
-    hashing a large collection on every call would cost more than the run.
+    hashing a large collection on every call would cost more than the run. Where no ``root`` is
+    given, the videos are looked for where `vxhelpers.data.open_data` does.
 
     Raises
     ------
@@ -79,14 +80,17 @@ def data_digest(dataset: str, root: str | None = None) -> str:
     """
     digest = hashlib.sha256(dataset.encode())
     if not dataset.startswith("stage:"):
-        from vxhelpers.manifest import read
+        from vxhelpers.manifest import find, read
 
-        manifest = read(dataset)
+        manifest, source = read(dataset), find(dataset)
         digest.update(manifest.digest.encode())
         if root is not None and not Path(root).is_dir():
             raise InputError(f"{root}: no such folder; --root is where the videos of {dataset} lie")
-        for path in sorted({row.path for row in manifest.rows if root and not row.sha256}):
-            video = Path(root or "", path)
+        beside = source.parent / str(manifest.card.get("root", "."))
+        named = Path(os.environ.get("VX_DATA", "")) / dataset
+        folder = Path(root) if root else beside if source == Path(dataset) else named
+        for path in sorted({row.path for row in manifest.rows if not row.sha256}):
+            video = folder / path
             if video.exists():
                 digest.update(f"{path} {video.stat().st_size} {video.stat().st_mtime_ns}".encode())
     return digest.hexdigest()

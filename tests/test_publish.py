@@ -1,0 +1,214 @@
+"""The whole machinery on a tiny book of two classes: run, staged, built, opened in a browser."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from site_ import served, visited
+from typer.testing import CliRunner
+
+from vxhelpers import publish
+from vxhelpers.cli import app
+from vxhelpers.errors import InputError, RunError
+from vxhelpers.runs import Failure, Run, run_chapters
+from vxhelpers.targets import Target
+
+ROOT = Path(__file__).parents[1]
+TINY = Path(__file__).parent / "tiny_book"
+NASTY = "<b>*a*</b> $x$ {ref}`q` & \"/run\\'s" + " long" * 40
+TENNIS = Target("playing tennis", "stage:tennis", "stage_r3d", weights="tennis")
+OTHER = Target(NASTY, "stage:kth", "stage_r3d")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout of the tiny book, with the configuration and style of the real one."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(TINY, folder / "book")
+    shutil.copytree(ROOT / "book" / "assets", folder / "book" / "assets")
+    shutil.copy(ROOT / "book" / "references.bib", folder / "book")
+    shutil.copy(ROOT / "_config.yml", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(project: Path) -> list[Run]:
+    chapters = publish.chapter_scripts(project / "book")
+    return run_chapters([TENNIS, OTHER], chapters, out=project / "build")
+
+
+def _publish(runs: list[Run], project: Path) -> tuple[Path, bool]:
+    out, config = project / "build", project / "_config.yml"
+    return publish.publish(runs, book=project / "book", config=config, out=out)
+
+
+@pytest.fixture(scope="module")
+def site(done: list[Run], project: Path) -> Path:
+    index, anew = _publish(done, project)
+    assert anew
+    return index.parent
+
+
+def test_every_class_has_its_part(site: Path, project: Path) -> None:
+    toc = yaml.safe_load((project / "build" / "book" / "_toc.yml").read_text())
+    tennis, other, reference = toc["parts"]
+    assert tennis["caption"] == "playing tennis"
+    assert tennis["chapters"] == [{"file": f"{TENNIS.slug}/tiny", "title": "A tiny chapter"}]
+    assert other["caption"].startswith(NASTY[:50])
+    assert len(other["caption"]) == 60
+    assert reference["caption"] == "Reference"
+    for target in (TENNIS, OTHER):
+        assert (site / target.slug / "tiny.html").is_file()
+
+
+@pytest.mark.parametrize(("target", "number"), [(TENNIS, 1), (OTHER, 2)])
+def test_references_of_a_copy_stay_in_it(site: Path, target: Target, number: int) -> None:
+    text = (site / target.slug / "tiny.html").read_text()
+    article = text[text.index("<article") : text.index("</article>")]
+    first = article[: article.index("</section>")]
+    prefix = re.sub("[^a-z0-9]+", "-", target.slug)
+    links = set(re.findall(r'href="([^"]+)"[^>]*>(?:<\w+[^>]*>)*([^<]+)', first))
+    assert (f"#{prefix}-tiny-more", "the section") in links
+    assert (f"#{prefix}-fig-line", f"Figure {number}.1") in links
+    assert (f"#{prefix}-fig-player", f"Picture {number}.2") in links
+    assert (f"#equation-{prefix}-eq-mean", "#") in links
+    assert f'eq-mean">({number}.1)</a>' in first
+    assert ("../glossary.html#term-clip", "clip") in links
+    assert "1927" in {text for _, text in links}
+    assert "(tiny)= and {ref}`tiny` in a block" in re.sub("<[^>]*>", "", first)
+    assert "<math " in first
+
+
+def test_pages_and_status_point_at_the_first_class(site: Path) -> None:
+    text = (site / "intro.html").read_text()
+    assert f'href="{TENNIS.slug}/tiny.html"' in text
+    assert "Figure 1.1" in text
+    assert "<td><p>playing tennis</p></td>" in text
+
+
+def test_default_parameters_are_hidden_and_names_escaped(site: Path) -> None:
+    text = (site / OTHER.slug / "tiny.html").read_text()
+    assert text.count("tag_injected-parameters") == 1
+    assert 'class="cell tag_parameters' not in text
+    assert "tag_remove-cell" not in text
+    assert "<b>*a*" not in text.replace("<div class='player'><b>", "")
+    assert "<pre><span></span>100 %" in text  # of what a progress bar wrote, the end
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+@pytest.mark.parametrize("over", ["disk", "http"])
+def test_pages_ask_nobody_and_do_not_complain(
+    site: Path, width: int, dark: bool, over: str
+) -> None:
+    with served(site) if over == "http" else nullcontext(site.as_uri()) as base:  # noqa: SIM117
+        with visited(site, base, width=width, dark=dark) as pages:
+            seen = []
+            for name, page in pages:
+                seen.append(name)
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+                if name == f"{OTHER.slug}/tiny.html":
+                    shown = " ".join(NASTY.split())
+                    assert page.inner_text("article h1").removesuffix("#").endswith(shown)
+                    assert page.inner_text(".player output") == "scripted"
+                    assert page.evaluate(
+                        "document.querySelector('mfrac').getBoundingClientRect().height > 20"
+                    )
+            assert {"intro.html", f"{TENNIS.slug}/tiny.html", "search.html"} <= set(seen)
+
+
+def test_nothing_is_built_again_without_a_change(
+    site: Path, done: list[Run], project: Path
+) -> None:
+    before = (site / "intro.html").stat().st_mtime_ns
+    assert _publish(done, project) == (site / "index.html", False)
+    assert (site / "intro.html").stat().st_mtime_ns == before
+
+
+def test_a_failed_build_leaves_the_published_pages(
+    site: Path, done: list[Run], project: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "book"
+    shutil.copytree(project / "book", broken)
+    (broken / "intro.md").write_text("# Intro\n\n{ref}`nowhere` and $\\nosuch$\n")
+    before = {path: path.stat().st_mtime_ns for path in site.rglob("*") if path.is_file()}
+    with pytest.raises(RunError, match=r"intro\.md:3.*nowhere") as raised:
+        publish.publish(done, book=broken, config=project / "_config.yml", out=project / "build")
+    assert "nosuch" in str(raised.value)
+    assert {p: p.stat().st_mtime_ns for p in site.rglob("*") if p.is_file()} == before
+    assert not list((project / "build").glob(".html-*"))
+
+
+def test_a_failed_chapter_is_not_published(done: list[Run], project: Path) -> None:
+    failed = replace(done[0], status="failed", failure=Failure("", "it broke", None))
+    with pytest.raises(RunError, match=r"not published: tiny \(playing tennis\)"):
+        publish.stage([failed, done[1]], book=project / "book", staged=project / "never")
+    with pytest.raises(RunError, match="nothing to publish"):
+        publish.stage([], book=project / "book", staged=project / "never")
+    assert not (project / "never").exists()
+
+
+def test_a_class_that_is_left_out_leaves_no_page(
+    site: Path, done: list[Run], project: Path, tmp_path: Path
+) -> None:
+    staged = tmp_path / "staged"
+    publish.stage(done, book=project / "book", staged=staged)
+    assert (staged / OTHER.slug).is_dir()
+    publish.stage(done[:1], book=project / "book", staged=staged)
+    assert not (staged / OTHER.slug).exists()
+    assert OTHER.slug not in (staged / "_toc.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    "text", ["root: intro", "root: intro\nparts: [{chapters: [{file: gone}]}]"]
+)
+def test_a_broken_table_of_contents_is_named(project: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "intro.md").write_text("# Intro\n")
+    (tmp_path / "_toc.yml").write_text(text)
+    with pytest.raises(InputError, match=r"_toc\.yml"):
+        publish.read_toc(tmp_path)
+
+
+@pytest.fixture
+def cli(project: Path) -> Iterator[list[str]]:
+    yield ["--book", str(project / "book"), "--out", str(project / "build")]
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--action", "playing tenis"], "did you mean 'playing tennis'"),
+        (["--chapter", "tinny"], "unknown chapter 'tinny'.*did you mean 'tiny'"),
+        (["--profile", "quik"], "unknown profile 'quik'.*did you mean 'quick'"),
+        (["--dataset", "stage:kth", "--manifest", "a.csv"], "give one of them"),
+        (["--manifest", "gone.csv"], r"gone\.csv: no such manifest"),
+        (["--model", "r3d_19"], "unknown model 'r3d_19'.*did you mean 'r3d_18'"),
+    ],
+)
+def test_vx_run_names_what_is_wrong(cli: list[str], options: list[str], error: str) -> None:
+    result = CliRunner().invoke(app, ["run", *cli, *options])
+    assert result.exit_code == 1
+    assert re.search(error, result.output, re.DOTALL)
+
+
+def test_vx_book_stops_at_a_failed_chapter(
+    site: Path, cli: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINY_BROKEN", "fails")
+    before = (site / "intro.html").stat().st_mtime_ns
+    result = CliRunner().invoke(app, ["book", *cli, "--action", "boxing"])
+    assert result.exit_code == 1
+    assert "broken on purpose" in re.sub(r"\s+|│", " ", result.output).replace("  ", " ")
+    assert (site / "intro.html").stat().st_mtime_ns == before
+
+
+def test_vx_book_says_where_the_pages_are(done: list[Run], site: Path, cli: list[str]) -> None:
+    result = CliRunner().invoke(
+        app, ["run", *cli, "--action", "playing tennis", "--profile", "standard", "--seed", "0"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "1 chapters: 1 kept, 0 run" in result.output
