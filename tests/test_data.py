@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from vxhelpers import manifest, stage
 from vxhelpers.cli import app
-from vxhelpers.data import open_data, render_stage
+from vxhelpers.data import dependence, open_data, render_stage
 from vxhelpers.decode import read_clip
 from vxhelpers.errors import InputError, ManifestError, UnknownNameError, VideoError
 from vxhelpers.manifest import Manifest, Row
@@ -107,12 +107,34 @@ def test_labels_come_from_a_csv(folder: Path, tmp_path: Path) -> None:
         ("path,label\n", "lists no video"),
         ("path,label\nwalking/v1.mp4,\n", "line 2: path or label is empty"),
         ("path,label\na.mp4,l\na.mp4,l\n", "line 3: a.mp4 is listed twice"),
+        ("path,label\nwalking/v1.mp4,run, fast\n", "line 2: has more cells.*quotes"),
         ("path,label\n../a.mp4,l\n", "line 2: .*leaves the root"),
         ("path,label\ngone.mp4,l\n", r"1 of 1 videos cannot be read:\n.*gone.mp4"),
     ):
         table.write_text(text)
         with pytest.raises(ManifestError, match=match):
             scan(folder, labels=table)
+    with pytest.raises(ManifestError, match=r"gone\.csv: cannot be read: No such file"):
+        scan(folder, labels=tmp_path / "gone.csv")
+
+
+def test_labels_may_hold_anything(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    names = ["sport/yoga & <i>calm</i>", "[b]x[/b], |y|", "läuft 走"]
+    rows = "".join(f'walking/v{2 * k + 1}.mp4,"{name}"\n' for k, name in enumerate(names))
+    table.write_text("path,label\n" + rows, encoding="utf-8")
+    write_beside(scan(folder, labels=table, windows=2), tmp_path / "m.csv", folder)
+    read = manifest.read(tmp_path / "m.csv")
+    assert list(read.labels) == sorted(names)
+    assert [row.label for row in read.rows[::2]] == names
+
+
+def test_files_of_other_kinds_are_counted(folder: Path) -> None:
+    for name in ("notes.txt", "a.TXT", "README", "labels.csv", ".hidden"):
+        (folder / "walking" / name).touch()
+    assert scan(folder).card["left_out"]["other_endings"] == {"": 1, ".txt": 2}
+    code, text = run("data", "scan", folder)
+    assert code == 0 and "no videos by their ending: 1 without an ending, 2 .txt" in text
 
 
 def test_unreadable_videos_are_listed(folder: Path) -> None:
@@ -208,6 +230,20 @@ def test_videos_on_disk(folder: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("VX_DATA", str(tmp_path))
     (tmp_path / "kth").mkdir()
     assert open_data("kth").root == tmp_path / "kth"
+
+
+def test_shared_videos_are_named() -> None:
+    def rows(*videos: str, sha: str = "") -> list[Row]:
+        return [Row(f"{v}{k}", v, "walking", "x", sha256=sha) for k, v in enumerate(videos)]
+
+    assert dependence(rows("a", "b"), rows("c", "d")) == ""
+    windows = dependence(rows("a", "a", "b"), rows("c"), name="val")
+    assert windows.startswith("The 3 val clips are windows of 2 videos") and "train" not in windows
+    both = dependence(rows("a", "a", "b", "c"), rows("a", "b", "b"))
+    assert "The 4 test clips are windows of 3 videos" in both
+    assert "3 of the 4 test clips come from videos with other windows in the training" in both
+    copy = dependence(rows("copy", sha="f" * 64), rows("a", sha="f" * 64))
+    assert "1 of the 1 test clips" in copy
 
 
 def test_rendered_clips() -> None:

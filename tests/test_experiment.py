@@ -153,6 +153,22 @@ def rows(label: str, videos: int, windows: int) -> list[Row]:
     ]
 
 
+def test_windows_of_videos_seen_in_training_are_noted(footage: Path) -> None:
+    lines = ["clip_id,path,label,split,start_s,end_s"]
+    for k, split in enumerate(("train", "train", "val", "test", "test")):
+        for way, label in zip((-1, 1), LABELS, strict=True):
+            times = f"{0.12 * k:.2f},{0.12 * (k + 1):.2f}"
+            lines.append(f"{k}{way},train0{way}.mkv,{label},{split},{times}")
+    (footage / "windows.csv").write_text("\n".join(lines) + "\n")
+    sets = experiment._footage_sets(
+        str(footage / "windows.csv"), zoo.ENTRIES["stage_c3d"], root=None, reach=1, seed=0,
+        labels=None, workers=1, progress=False,
+    )  # fmt: skip
+    assert "4 test clips are windows of 2 videos" in sets.note
+    assert "4 of the 4 test clips come from videos with other windows" in sets.note
+    assert "val clips" not in sets.note  # what is reported is the test split
+
+
 def test_hold_out_takes_whole_videos_or_the_last_windows() -> None:
     given = rows("many", 10, 3) + rows("one", 1, 10) + rows("single", 1, 1)
     rest, held = hold_out(given, rng=np.random.default_rng(0))

@@ -107,7 +107,7 @@ def _choose(
 
         if model not in zoo.names():
             raise UnknownNameError("model", model, zoo.names(), where="the zoo")
-    return targets.choose(
+    chosen = targets.choose(
         targets.read_table(sources / "_book.yml"),
         actions=action or (),
         dataset=str(manifest) if manifest else dataset,
@@ -117,6 +117,8 @@ def _choose(
         seed=seed,
         profile=profile,
     )
+    targets.check(chosen)
+    return chosen
 
 
 def _chapters(sources: Path, names: list[str] | None) -> list[Path]:

@@ -118,7 +118,8 @@ def data_list(
 def data_scan(
     folder: Annotated[Path, typer.Argument(help="Holds <class>/<video>, or see --labels.")],
     to: Annotated[
-        Path | None, typer.Option(help="Manifest to write [default: FOLDER/manifest.csv].")
+        Path | None,
+        typer.Option("--out", "--to", help="Manifest to write [default: FOLDER/manifest.csv]."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Of the data set [default: FOLDER's].")] = None,
     labels: Annotated[
@@ -141,7 +142,7 @@ def data_scan(
     Examples:
     `vx data scan my_videos` ·
     `vx data scan my_videos --windows 6 --seconds 1.5 --split time` ·
-    `vx data scan footage --labels labels.csv --to footage.csv`
+    `vx data scan footage --labels labels.csv --out footage.csv`
     """
     from vxhelpers import manifest, scan
 
@@ -169,6 +170,11 @@ def data_scan(
         console.print(
             escape(f"{left_out['not_listed']} videos are not in {labels}"), style="yellow"
         )
+    if others := left_out["other_endings"]:
+        text = ", ".join(
+            f"{count} {ending or 'without an ending'}" for ending, count in others.items()
+        )
+        console.print(f"left out, no videos by their ending: {text}", style="yellow", markup=False)
 
 
 @data.command("verify")

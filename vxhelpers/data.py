@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,6 +133,42 @@ def open_data(spec: str | Path, *, root: str | Path | None = None) -> DataSet:
     if not folder.is_dir():
         raise ManifestError(f"{folder}: no such folder; the videos of {spec} are looked for there")
     return DataSet(str(spec), manifest.labels, manifest, manifest.digest, folder)
+
+
+def dependence(rows: Sequence[Row], training: Sequence[Row], *, name: str = "test") -> str:
+    """Say why an accuracy on these rows is worth less than their number: videos they share.
+
+    Parameters
+    ----------
+    rows
+        The rows that are scored.
+    training
+        The rows of the training split of the same data set.
+    name
+        Of the split, for the text.
+
+    Returns
+    -------
+    str
+        Sentences with the numbers; empty where every row is a video of its own that the training
+        split does not have. Videos are told apart by their hash, where known, else their path.
+    """
+    videos = [row.sha256 or row.path for row in rows]
+    trained = {row.sha256 or row.path for row in training}
+    shared = sum(video in trained for video in videos)
+    text = []
+    if (count := len(set(videos))) < len(rows):
+        text.append(
+            f"The {len(rows)} {name} clips are windows of {count} videos, so they are not "
+            "independent, and the true interval is wider than the one given."
+        )
+    if shared:
+        text.append(
+            f"{shared} of the {len(rows)} {name} clips come from videos with other windows in the "
+            "training split: the accuracy tells how well a network trained there recognises these "
+            "very videos, and little about the actions in new ones."
+        )
+    return " ".join(text)
 
 
 def render_stage(

@@ -209,7 +209,7 @@ def _footage_sets(
     progress: bool,
 ) -> Sets:
     """The splits of a manifest; without a val split, some of train is held out."""
-    from vxhelpers.data import open_data
+    from vxhelpers.data import dependence, open_data
 
     opened = open_data(data, root=root)
     for label in labels or ():
@@ -229,6 +229,9 @@ def _footage_sets(
             f"{len(rows['val']) + len(rows['train'])} training clips were held out to choose the "
             "epoch, whole videos where a class has three or more, else the last windows in time."
         )
+    reported = [s for s in rows if s not in ("train", "val") and rows[s]] or ["val"]
+    worth = (dependence(rows[split], rows["train"], name=split) for split in reported)
+    note = " ".join(filter(None, (note, *worth)))
     sets = {
         split: clipset.from_footage(
             opened,

@@ -8,7 +8,7 @@ test.
 
 import csv
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -82,7 +82,7 @@ def scan(
         Of the data set; the folder's unless given.
     labels
         A CSV with the columns ``path,label``; paths from the folder. Videos that it does not list
-        are left out and counted in the card.
+        are left out and counted in the card, as are files whose ending is no video's.
     windows, seconds
         Clips a video, and their length. Neither: the whole file is one clip. ``windows`` alone:
         so many equal parts. ``seconds`` alone: as many as fit. Both: so many, evenly spread,
@@ -164,7 +164,11 @@ def scan(
         "split": {"by": split, "val": val, "test": test, "seed": seed},
         "windows": {"a_video": windows, "seconds": seconds},
         "videos": len(good),
-        "left_out": {"not_listed": len(set(found) - set(listed)), "unreadable": bad},
+        "left_out": {
+            "not_listed": len(set(found) - set(listed)),
+            "unreadable": bad,
+            "other_endings": _other_endings(folder),
+        },
     }
     return Manifest(str(card["name"]), tuple(rows), card, None)
 
@@ -266,6 +270,15 @@ def _files(folder: Path) -> list[str]:
     return sorted(p.as_posix() for p in paths if not any(x.startswith(".") for x in p.parts))
 
 
+def _other_endings(folder: Path) -> dict[str, int]:
+    """Number of files by their ending, of those that are no video by it; hidden ones left out."""
+    paths = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
+    shown = (path for path in paths if not any(part.startswith(".") for part in path.parts))
+    endings = Counter(path.suffix.lower() for path in shown)
+    known = {*EXTENSIONS, ".csv", ".yaml"}  # labels and manifests may lie here too
+    return {ending: endings[ending] for ending in sorted(endings) if ending not in known}
+
+
 def _by_folder(folder: Path, files: list[str]) -> dict[str, tuple[str, str]]:
     """Label and split (empty: to be drawn) of each video by the folders it lies in."""
     if not files:
@@ -290,6 +303,11 @@ def _by_csv(folder: Path, labels: Path) -> dict[str, tuple[str, str]]:
                 raise ManifestError(f"{labels}: the header must have the columns path,label")
             for cells in reader:
                 where = f"{labels}, line {reader.line_num}"
+                if None in cells:
+                    raise ManifestError(
+                        f"{where}: has more cells than the header; put quotes round a path or a "
+                        "label with a comma in it"
+                    )
                 path, label = ((cells[x] or "").strip() for x in ("path", "label"))
                 if not path or not label:
                     raise ManifestError(f"{where}: path or label is empty")
@@ -300,7 +318,9 @@ def _by_csv(folder: Path, labels: Path) -> dict[str, tuple[str, str]]:
                 except VxError as error:
                     raise ManifestError(f"{where}: {error}") from None
                 listed[path] = label, ""
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ManifestError(f"{labels}: cannot be read: {error.strerror}") from error
+    except (csv.Error, UnicodeDecodeError) as error:
         raise ManifestError(f"{labels}: cannot be read as a CSV in UTF-8: {error}") from error
     if not listed:
         raise ManifestError(f"{labels}: lists no video")

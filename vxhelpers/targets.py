@@ -1,6 +1,8 @@
 """What to explain: the action classes of a book, each with its data set, model and weights."""
 
+import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -8,9 +10,12 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from vxhelpers.errors import InputError, UnknownNameError
+from vxhelpers.errors import InputError, UnknownNameError, WeightsError
+from vxhelpers.manifest import read
+from vxhelpers.provenance import PACKAGE
 
 PROFILES = ("standard", "quick")
+_SHIPPED = PACKAGE / "weights"
 
 
 @dataclass(frozen=True)
@@ -86,8 +91,6 @@ def labels_of(dataset: str) -> tuple[str, ...]:
         If there is no such rendered task.
     """
     if not dataset.startswith("stage:"):
-        from vxhelpers.manifest import read
-
         return tuple(read(dataset).labels)
     from vxhelpers.stage import TASKS
 
@@ -128,7 +131,7 @@ def choose(
     Raises
     ------
     UnknownNameError
-        If a class is not in the data.
+        If a class is not in the data, or no shipped weights have this name.
     InputError
         If ``weights`` names a file that does not exist.
     """
@@ -139,7 +142,7 @@ def choose(
         pairs = [(a, d) for a, d in listed if dataset in (None, d)]
         if not pairs and dataset is not None:
             pairs = [(action, dataset) for action in labels_of(dataset)[:2]]
-    if weights is not None and Path(weights).suffix and not Path(weights).is_file():
+    if weights is not None and _is_path(weights) and not Path(weights).is_file():
         raise InputError(f"{weights}: no such weights file")
     targets = []
     for action, source in dict.fromkeys(pairs):
@@ -147,11 +150,16 @@ def choose(
             raise UnknownNameError("class", action, labels, where=source)
         default = table["defaults"].get(source, table["defaults"]["other"])
         fixed = table.get("parameters", {})
+        arch = model or _architecture(weights) or default["model"]
+        if weights not in (None, "random") and not _is_path(weights):
+            known = sorted(p.stem.split("-", 1)[1] for p in _SHIPPED.glob(f"{arch}-*.safetensors"))
+            if weights not in known:
+                raise UnknownNameError("weights", weights, known, where=f"model {arch!r}")
         targets.append(
             Target(
                 action,
                 source,
-                model or _architecture(weights) or default["model"],
+                arch,
                 root,
                 weights or (None if model else default.get("weights")),
                 fixed.get("seed", 0) if seed is None else seed,
@@ -159,6 +167,63 @@ def choose(
             )
         )
     return targets
+
+
+def check(targets: Sequence[Target]) -> None:
+    """Check targets before minutes are spent on them: the data have the clips, the weights fit.
+
+    Reads manifests and what weights files say of themselves (safetensors); neither videos nor
+    tensors.
+
+    Raises
+    ------
+    InputError
+        If a class has fewer than two test clips: intervals need two.
+    WeightsError
+        If weights are of another architecture, or damaged.
+    UnknownNameError
+        If the network lacks the label of a test clip.
+    """
+    tested: dict[str, dict[str, int]] = {}  # by data set: test clips of each class
+    for target in targets:
+        source = target.dataset
+        if source.startswith("stage:"):
+            labels = dict.fromkeys(labels_of(source), 2)
+        else:
+            if source not in tested:
+                tested[source] = Counter(r.label for r in read(source).rows if r.split == "test")
+            labels = tested[source]
+        if (count := labels.get(target.action, 0)) < 2:
+            raise InputError(
+                f"{source}: {count} clips of class {target.action!r} in split 'test'; "
+                "the chapters need two or more: add videos, or windows (vx data scan)"
+            )
+        known = _known_labels(target)
+        for label in labels:
+            if known is not None and label not in known:
+                where = f"{target.weights} (train it on {source}, or take the rows out)"
+                raise UnknownNameError("label", label, known, where=where)
+
+
+def _known_labels(target: Target) -> tuple[str, ...] | None:
+    """Labels that a target's weights name; None where only opening them would tell."""
+    if target.weights in (None, "random"):
+        return None
+    path = Path(target.weights)
+    if not _is_path(target.weights):
+        path = _SHIPPED / f"{target.model}-{target.weights}.safetensors"
+    if path.suffix != ".safetensors" or not path.is_file():
+        return None
+    metadata = _metadata(path)
+    if (arch := metadata.get("arch", target.model)) != target.model:
+        raise WeightsError(
+            f"{path}: weights of {arch!r}, not of {target.model!r}; leave --model out, or name "
+            "other weights"
+        )
+    try:
+        return tuple(map(str, json.loads(metadata["labels"]))) if "labels" in metadata else None
+    except ValueError as error:
+        raise WeightsError(f"{path}: the labels in its metadata are not a JSON list") from error
 
 
 def _dataset_with(action: str, table: Mapping[str, Any]) -> str:
@@ -176,7 +241,21 @@ def _architecture(weights: str | None) -> str | None:
     """The zoo entry that a weights file says it is for, or None where it says nothing."""
     if weights is None or Path(weights).suffix != ".safetensors":
         return None
-    from safetensors import safe_open
+    return _metadata(Path(weights)).get("arch")
 
-    with safe_open(weights, framework="numpy") as file:
-        return (file.metadata() or {}).get("arch")
+
+def _is_path(weights: str) -> bool:
+    return bool(Path(weights).suffix) or Path(weights).parent != Path()
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file says of itself; its tensors are not read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(
+            f"{path}: damaged or no safetensors file ({error}); copy or train it again"
+        ) from error
