@@ -32,8 +32,12 @@ lint: $(READY)
 pair: $(READY)
 	$(BIN)/vx pair
 
+# Every model card names the command that made its weights.
 weights: $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python vxhelpers/weights/again.py
+	for card in vxhelpers/weights/*.json; do \
+	  run=$$($(BIN)/python -c 'import json, sys; print(json.load(open(sys.argv[1]))["command"])' $$card); \
+	  echo "$$run"; PATH="$(CURDIR)/$(BIN):$$PATH" sh -c "$$run" || exit 1; \
+	done
 
 bench: $(READY)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
