@@ -49,7 +49,8 @@ import torch
 from IPython.display import Markdown
 
 from vxhelpers import cases, charts, faithfulness, figures, gradcam, players, provenance, zoo
-from vxhelpers.data import open_data
+from vxhelpers.copies import escape_markdown
+from vxhelpers.data import dependence, open_data
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 12, "standard": 60}[profile]
@@ -100,8 +101,9 @@ Markdown(f"Largest difference between the map and the hand calculation: {differe
 # ## The clips, and what is known of them
 #
 # On the stage every clip comes with masks of its objects, so that "follows the racket" is a number.
-# For other videos nobody has drawn masks; there we fall back on where the clip *moves*, a stand-in
-# that misses whatever decides without moving.
+# For other videos nobody has drawn masks; there we fall back on where the clip *moves* most, at most
+# a tenth of it: a stand-in that misses whatever decides without moving, and that a moving camera
+# spreads over every edge.
 
 # %%
 data = open_data(dataset, root=root)
@@ -126,17 +128,23 @@ evidence = np.zeros(last.shape, bool)
 for name in found.decides:
     evidence |= found.masks[name]
 on_evidence = faithfulness.energy_share(last, evidence) - faithfulness.area_share(evidence)
-order = np.argsort(np.where(right, on_evidence, np.nan), kind="stable")[: right.sum()]
+pool = np.flatnonzero(right if right.any() else np.ones_like(right))
+order = pool[np.argsort(on_evidence[pool], kind="stable")]
 follows, least = order[-1], order[0]
 
 # %% tags=["hide-input"]
 seen = " and ".join(found.decides)
 Markdown(
-    f"{right.sum()} of {len(rows)} clips of *{action}* are recognised; a map of a wrong prediction "
-    "explains an error, so the two cases below come from the recognised ones. **The rule:** of "
+    f"{right.sum()} of {len(rows)} clips of *{escape_markdown(action)}* are recognised"
+    + ("; a map of a wrong prediction explains an error, so the two cases below come from the "
+       "recognised ones." if right.any() else
+       ", so **the two cases below are not recognised either**: their maps show what speaks for the "
+       "class in clips that the network takes for something else.")
+    + ("" if len(pool) > 1 else " As there is only one, **both cases are the same clip**.")
+    + " **The rule:** of "
     f"these, the clip whose map has most energy on the evidence ({seen}) above its area, and the one "
     f"that has least. They score {on_evidence[follows]:+.2f} and {on_evidence[least]:+.2f}."
-)
+)  # fmt: skip
 
 # %% [markdown]
 # ## Two cases
@@ -160,7 +168,7 @@ def show(k, title):
     )
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-cases", "caption": "The clip whose map follows the evidence best (first) and the one whose map does so least (second). Red speaks for the class, blue against it; each clip has its own limits."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-cases", "caption": "The clip whose map follows the evidence best (first) and the one whose map does so least (second). What the colour bar puts above 0 speaks for the class, what is below 0 against it; each clip has its own limits."}}
 players.gallery([show(follows, "Follows"), show(least, "Follows least")])
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-strip", "caption": "The clip that follows least, in six frames, unexplained above, with the maps of the last and of a middle layer below. Layers differ in units, so each has its own limits."}}
@@ -196,7 +204,13 @@ for name, (energy, area) in shares.items():
     lines.append(
         f"| {name} | {gain.value:+.3f} | {gain.low:+.3f} to {gain.high:+.3f} | {verdict} |"
     )
-Markdown("\n".join(lines) + f"\n\nMeans over n = {len(rows)} clips, with bootstrap intervals.")
+few = " **So few clips say next to nothing about the class**, whatever the interval."
+Markdown(
+    "\n".join(lines)
+    + f"\n\nMeans over n = {len(rows)} clips, with bootstrap intervals."
+    + (few if len(rows) < 10 else "")
+    + f"\n\n{dependence(rows, [])}"
+)
 
 # %% [markdown]
 # ## Controls

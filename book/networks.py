@@ -40,11 +40,13 @@ seed = 0
 profile = "standard"
 
 # %% tags=["hide-input"]
+from pathlib import Path
+
 import numpy as np
 from IPython.display import Markdown
 
 from vxhelpers import cases, charts, evaluate, figures, modelcard, players, provenance, zoo
-from vxhelpers.data import open_data
+from vxhelpers.data import dependence, open_data
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 60, "standard": 360}[profile]
@@ -57,7 +59,8 @@ provenance.describe(
 # ## Look at the clips
 #
 # A data set is a manifest: one row a clip, with its label and its split. These are the clips that
-# the network has never seen, drawn with the seed above.
+# the network has never seen, drawn with the seed above. Where the data are videos cut into windows,
+# only these windows are new: the text below counts the videos.
 
 # %%
 data = open_data(dataset, root=root)
@@ -66,7 +69,7 @@ rows = cases.draw(data, split="test", limit=limit, rng=rng)
 mine = cases.draw(data, split="test", label=action, limit=8, rng=rng)
 shown = cases.collect(data, net, mine)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-clips", "caption": "Clips of the class as the network is shown them, first to last frame. Where we rendered the scene, the outlines of the player hold the evidence."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-clips", "caption": "Clips of the class as the network is shown them, first to last frame. Where we rendered the scene, the outlines hold the evidence; on other videos they show what moves most."}}
 players.gallery(
     [
         players.player(
@@ -80,22 +83,24 @@ players.gallery(
     ]
 )
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-classes", "caption": "One unseen clip of every class, six frames each, with the time in seconds."}}
-one_each = {row.label: data.clip(row) for row in reversed(rows)}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-classes", "caption": "One unseen clip of each class (of the first eight, where there are more), six frames each, with the time in seconds."}}
+first = {row.label: row for row in sorted(rows, key=lambda row: row.label, reverse=True)}
+one_each = {label: data.clip(first[label]) for label in sorted(first)[:8]}
 figures.filmstrip(
-    {label: clip.frames for label, clip in sorted(one_each.items())},
-    fps=next(iter(one_each.values())).fps,
+    {label: clip.frames for label, clip in one_each.items()},
+    fps={label: clip.fps for label, clip in one_each.items()},
     alt=f"Six frames of one unseen clip of each class: {', '.join(sorted(one_each))}.",
 )
 
 # %% tags=["hide-input"]
 counts = {s: len(data.rows(s)) for s in data.manifest.splits}
+height, width = shown.pixels.shape[2] // shown.scale, shown.pixels.shape[3] // shown.scale
 Markdown(
     f"The data set `{data.name}` has {len(data.labels)} classes and "
     + ", ".join(f"{n} {s} clips" for s, n in counts.items())
     + f". Below, {len(rows)} clips of the test split are used. The network is `{model}` with "
     f"{sum(p.numel() for p in net.net.parameters()):,} parameters; it takes {net.entry.frames} "
-    f"frames of {net.entry.crop} pixels."
+    f"frames of {height} x {width} pixels."
 )
 
 # %% [markdown]
@@ -125,6 +130,7 @@ Markdown(
     + ("" if score.low > max(score.chance, score.majority) else
        " The interval includes a score without skill: **explanations of this network on these "
        "clips explain guesses.**")
+    + "\n\n" + dependence(rows, data.rows("train") if "train" in counts else [])
 )  # fmt: skip
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-confusion", "caption": "Label (rows, with the number of clips) by prediction (columns); shares of each row."}}
@@ -149,7 +155,7 @@ charts.confusion(check.tables["normal"][np.ix_(named, named)], [net.labels[k] fo
 untrained = zoo.load(model, weights="random", labels=net.labels, seed=seed)
 baseline = evaluate.causal_check(untrained, clips, labels, rng=rng)
 results = {
-    f"{model} ({weights or 'published'})": check,
+    f"{model} ({Path(weights or 'published').name})": check,
     "random weights": baseline,
 }
 charts.accuracies(

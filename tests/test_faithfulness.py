@@ -45,6 +45,26 @@ def test_moving_finds_what_moves_on_the_stage():
     assert not moving(still[:1]).any()
 
 
+def test_moving_is_a_share_that_changes_most_and_no_noise():
+    frames = np.full((6, 60, 90, 3), 100, np.uint8)
+    for t in range(6):
+        frames[t, 12:30, 6 * t : 6 * t + 18] = 220
+    fine = moving(frames)
+    assert 0 < fine.mean() <= 0.1
+    assert not fine[:, 36:].any() and not fine[:, :6].any()
+    coarse = moving(frames, scale=3)
+    assert coarse.shape == (6, 20, 30)
+    again = coarse.repeat(3, axis=1).repeat(3, axis=2)
+    assert (again & fine).sum() > 0.8 * fine.sum()
+    noise = np.random.default_rng(0).integers(96, 105, frames.shape).astype(np.uint8)
+    assert not moving(noise).any()
+    panned = np.random.default_rng(1).integers(0, 256, (60, 96, 3)).astype(np.uint8)
+    panned = np.stack([panned[:, t : t + 90] for t in range(6)])
+    assert 0.05 < moving(panned).mean() <= 0.1  # a camera that moves, moves every edge
+    with pytest.raises(InputError, match="60x90 have no cells of 4x4"):
+        moving(frames, scale=4)
+
+
 def test_interval_covers_the_mean_at_about_the_nominal_rate():
     rng = np.random.default_rng(1)
     hits = 0

@@ -127,6 +127,9 @@ def test_strips_show_the_sampled_frames_in_order(clip):
         np.testing.assert_array_equal(strip[:, k * (W + 1) : k * (W + 1) + W], clip[index])
     shown = figures.filmstrip({"a": clip[:2]}, frames=6, fps=4)
     assert [t.get_text() for t in shown.figure.axes[0].get_xticklabels()] == ["0.00 s", "0.25 s"]
+    each = figures.filmstrip({"a": clip[:2], "b": clip[:2]}, fps={"a": 4, "b": 10})
+    times = [[t.get_text() for t in ax.get_xticklabels()] for ax in each.figure.axes]
+    assert times == [["0.00 s", "0.25 s"], ["0.00 s", "0.10 s"]]
 
 
 def test_overlay_shares_limits_unless_told(clip, heat):

@@ -140,10 +140,10 @@ def collect(data: DataSet, model: Model, rows: list[Row]) -> Cases:
     masks: dict[str, npt.NDArray[np.bool_]] = {}
     decides: dict[str, None] = {}
     empty = np.zeros((len(rows), entry.frames, *sides), bool)
-    for index, (clip, scene) in enumerate(zip(clips, scenes, strict=True)):
+    pixels = np.stack([view(clip, **shown) for clip in clips])  # type: ignore[arg-type]
+    for index, scene in enumerate(scenes):
         if scene is None:
-            seen_frames = view(clip, **seen)  # type: ignore[arg-type]
-            found = {"moving": moving(seen_frames)}
+            found = {"moving": moving(pixels[index], scale=scale)}
         else:
             found = {
                 name: prepare_mask(scene.mask(name), **seen).astype(bool)  # type: ignore[arg-type]
@@ -156,7 +156,7 @@ def collect(data: DataSet, model: Model, rows: list[Row]) -> Cases:
         rows=tuple(rows),
         clips=clips,
         labels=labels,
-        pixels=np.stack([view(clip, **shown) for clip in clips]),  # type: ignore[arg-type]
+        pixels=pixels,
         masks=masks,
         decides=tuple(decides),
         fps=tuple(clip.fps / entry.stride for clip in clips),

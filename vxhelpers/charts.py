@@ -84,7 +84,7 @@ def accuracies(
     ax.set_xticks(range(len(conditions)), conditions)
     ax.set(ylim=(-0.03, 1.05), ylabel="accuracy", xlim=(-0.5, len(conditions) - 0.5))
     ax.grid(axis="x", visible=False)
-    figure.legend(loc="outside lower center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=1)
     told = "; ".join(
         f"{model}: "
         + ", ".join(f"{c} {v:.2f} [{lo:.2f}, {hi:.2f}]" for c, (v, lo, hi) in r.items())

@@ -94,7 +94,11 @@ class Illustration:
 
 @matplotlib.rc_context(STYLE)
 def filmstrip(
-    clips: Mapping[str, Frames], *, frames: int = 6, fps: float | None = None, alt: str = ""
+    clips: Mapping[str, Frames],
+    *,
+    frames: int = 6,
+    fps: float | Mapping[str, float] | None = None,
+    alt: str = "",
 ) -> Illustration:
     """Draw evenly spaced frames of several clips, one clip a row.
 
@@ -105,7 +109,8 @@ def filmstrip(
     frames
         Frames a row; fewer where a clip is shorter.
     fps
-        Gives the time of every frame in seconds; without it, its number.
+        Gives the time of every frame in seconds, one rate for all or one a row; without it, its
+        number.
 
     Raises
     ------
@@ -115,7 +120,10 @@ def filmstrip(
     rows = [(label, *_sampled(clip, frames, label)) for label, clip in clips.items()]
     if not rows:
         raise InputError("a filmstrip needs at least one clip")
-    pictures = [(label, clip[index], None, _times(index, fps)) for label, clip, index in rows]
+    rates = fps if isinstance(fps, Mapping) else dict.fromkeys(clips, fps)
+    pictures = [
+        (label, clip[index], None, _times(index, rates[label])) for label, clip, index in rows
+    ]
     return _strips(pictures, alt or f"Frames in order of {', '.join(clips)}.")
 
 

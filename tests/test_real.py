@@ -1,0 +1,78 @@
+"""Real footage, end to end: scan, train, and explain clips in the network's geometry."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vxhelpers import cases, gradcam, zoo
+from vxhelpers.data import open_data
+from vxhelpers.experiment import train_model
+from vxhelpers.modelcard import card_markdown
+from vxhelpers.presets import PRESETS
+from vxhelpers.scan import scan, verify, write_beside
+
+VIDEOS = {
+    "playing tennis": "footage/tennis_broadcast.mp4",
+    "golf & <b>putting": "footage/golf_playing.mp4",
+    "boxing": "kth_like/boxing.avi",
+}
+
+
+@pytest.fixture
+def clips(real: Path, tmp_path: Path) -> Path:
+    """A manifest of three classes, one video each, split in time: 3 clips, 1 and 2."""
+    for label, path in VIDEOS.items():
+        (tmp_path / "clips" / label).mkdir(parents=True)
+        shutil.copy(real / path, tmp_path / "clips" / label)
+    found = scan(tmp_path / "clips", windows=6, seconds=0.7, split="time")
+    assert found.splits == {"train": 9, "val": 3, "test": 6}
+    assert verify(found, tmp_path / "clips") == []
+    write_beside(found, tmp_path / "clips.csv", tmp_path / "clips")
+    return tmp_path / "clips.csv"
+
+
+def test_from_a_folder_to_maps(clips: Path, tmp_path: Path) -> None:
+    data = open_data(clips)
+    for label in VIDEOS:  # nothing of train is in val or test
+        end = max(row.end_s or 0 for row in data.rows("train", label))
+        later = data.rows("val", label) + data.rows("test", label)
+        assert min(row.start_s or 0 for row in later) >= end
+    recipe = replace(PRESETS["quick"], epochs=1, batch=5)
+    card = train_model(
+        "stage_r3d", str(clips), tmp_path / "mine.safetensors", preset=recipe, progress=False
+    )
+    score = card["accuracy"]["test"]
+    assert score["n"] == 6 and score["chance"] == pytest.approx(1 / 3)
+    assert "6 test clips are windows of 3 videos" in card["note"]
+    assert "6 of the 6 test clips come from videos with other windows" in card_markdown(card)
+
+    net = zoo.load("stage_r3d", weights=tmp_path / "mine.safetensors")
+    rows = data.rows("test")
+    found = cases.collect(data, net, rows)
+    x = net.prepare(found.clips)
+    assert x.shape == (6, 3, 16, 64, 64)
+    assert found.pixels.shape == (6, 16, 192, 192, 3) and found.scale == 3
+    assert found.fps == tuple(clip.fps for clip in found.clips)
+    maps = gradcam.gradcam(net, x, target=found.labels.tolist())
+    assert maps.shape == found.masks["moving"].shape == (6, 16, 64, 64)
+    assert bool(maps.isfinite().all()) and float(maps.abs().max()) > 0
+
+    # The pixels shown are those that the network gets, only finer.
+    std, mean = (torch.tensor(v).view(3, 1, 1, 1) for v in (net.entry.std, net.entry.mean))
+    seen = ((x * std + mean) * 255).permute(0, 2, 3, 4, 1).numpy()
+    coarse = found.pixels.reshape(6, 16, 64, 3, 64, 3, 3).mean((3, 5))
+    assert np.abs(seen - coarse).mean() < 4
+
+
+def test_what_moves_on_a_court_are_the_players(clips: Path) -> None:
+    data, net = open_data(clips), zoo.load("stage_r3d", weights="random", labels=sorted(VIDEOS))
+    found = cases.collect(data, net, data.rows("test", "playing tennis"))
+    for mask in found.masks["moving"]:
+        assert 0.001 < mask.mean() < 0.1
+        assert mask[:, 58:, 20:].sum() == 0  # the ground behind the base line, with a caption
+    # At least half of it lies in the columns between the side lines, where the players are.
+    assert found.masks["moving"][..., 10:54].sum() > found.masks["moving"].sum() / 2
