@@ -158,9 +158,10 @@ def dependence(rows: Sequence[Row], training: Sequence[Row], *, name: str = "tes
     shared = sum(video in trained for video in videos)
     text = []
     if (count := len(set(videos))) < len(rows):
+        windows = f"{count} videos" if count > 1 else "one video"
         text.append(
-            f"The {len(rows)} {name} clips are windows of {count} videos, so they are not "
-            "independent, and the true interval is wider than the one given."
+            f"The {len(rows)} {name} clips are windows of {windows}, so they are not independent, "
+            "and the true interval is wider than the one given."
         )
     if shared:
         text.append(
