@@ -23,8 +23,7 @@
 # **You will** carry Grad-CAM from images to video; read a raw, signed map; see a clip where it follows
 # the action and one where it watches the place, both chosen by a rule; and measure which is typical.
 #
-# **Before:** {doc}`networks`. **Reading:** 15 minutes. **Running:** about a minute on two CPU cores,
-# seconds on a GPU.
+# **Before:** {doc}`networks`. **Reading:** 15 minutes. **Running:** about a minute on two CPU cores.
 # :::
 #
 # Grad-CAM {cite:p}`selvaraju2017gradcam` is the most used map of what a network looks at. {cite:t}`saha2024exploring`

@@ -22,8 +22,8 @@
 # **You will** look at the clips before any score; read an accuracy with its interval and its
 # baselines; take time away from a network and see what is left.
 #
-# **Before:** {doc}`intro`. **Reading:** 10 minutes. **Running:** about a minute on two CPU cores,
-# seconds on a GPU.
+# **Before:** {doc}`intro`. **Reading:** 10 minutes. **Running:** about two
+# and a half minutes on two CPU cores.
 # :::
 #
 # An explanation explains a *network*, not the world. If the network is wrong, guesses, or decides by
