@@ -46,8 +46,16 @@ from dataclasses import replace
 import numpy as np
 import torch
 from IPython.display import Markdown
-
-from vxhelpers import cases, charts, faithfulness, figures, gradcam, players, provenance, zoo
+from vxhelpers import (
+    cases,
+    charts,
+    faithfulness,
+    figures,
+    gradcam,
+    players,
+    provenance,
+    zoo,
+)
 from vxhelpers.copies import escape_markdown
 from vxhelpers.data import dependence, open_data
 
@@ -85,16 +93,24 @@ copy = torch.nn.Conv3d(3, 1, 1, bias=False)
 copy.weight.data = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1, 1)
 line = torch.nn.Linear(1, 1, bias=False)
 line.weight.data.fill_(1.0)
-steps = {"copy": copy, "pool": torch.nn.AdaptiveAvgPool3d(1), "flat": torch.nn.Flatten()}
+steps = {
+    "copy": copy,
+    "pool": torch.nn.AdaptiveAvgPool3d(1),
+    "flat": torch.nn.Flatten(),
+}
 toy_net = torch.nn.Sequential()
 for name, step in {**steps, "line": line}.items():
     toy_net.add_module(name, step)
-entry = replace(zoo.ENTRIES["stage_r3d"], name="toy", layers=(zoo.Layer("copy", "NCTHW"),))
+entry = replace(
+    zoo.ENTRIES["stage_r3d"], name="toy", layers=(zoo.Layer("copy", "NCTHW"),)
+)
 toy = zoo.Model(entry, toy_net.eval(), ("red",), "by hand", "")
 clip = torch.rand(1, 3, 4, 6, 6, generator=torch.Generator().manual_seed(seed))
 by_hand = clip[:, 0] / (4 * 6 * 6)
 difference = (gradcam.gradcam(toy, clip, target="red") - by_hand).abs().max()
-Markdown(f"Largest difference between the map and the hand calculation: {difference:.1e}.")
+Markdown(
+    f"Largest difference between the map and the hand calculation: {difference:.1e}."
+)
 
 # %% [markdown]
 # ## The clips, and what is known of them
@@ -126,7 +142,9 @@ with torch.inference_mode():
 evidence = np.zeros(last.shape, bool)
 for name in found.decides:
     evidence |= found.masks[name]
-on_evidence = faithfulness.energy_share(last, evidence) - faithfulness.area_share(evidence)
+on_evidence = faithfulness.energy_share(last, evidence) - faithfulness.area_share(
+    evidence
+)
 pool = np.flatnonzero(right if right.any() else np.ones_like(right))
 order = pool[np.argsort(on_evidence[pool], kind="stable")]
 follows, least = order[-1], order[0]
@@ -154,21 +172,26 @@ Markdown(
 
 # %% tags=["hide-input"]
 def show(k, title):
-    relevance = gradcam.upsample_map(torch.from_numpy(last[k : k + 1]), found.pixels.shape[1:4])
+    relevance = gradcam.upsample_map(
+        torch.from_numpy(last[k : k + 1]), found.pixels.shape[1:4]
+    )
     return players.player(
         found.pixels[k],
         fps=found.fps[k],
         overlay=relevance[0].numpy(),
         outlines=found.outlines(k),
         title=f"{title}: {rows[k].clip_id}",
+        signed=True,
         units="Grad-CAM",
         alt=f"Clip {rows[k].clip_id} of {action}; its map has {on_evidence[k]:+.2f} of the energy "
         f"on {seen}, above an even spread.",
     )
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-cases", "caption": "The clip whose map follows the evidence best (first) and the one whose map does so least (second). What the colour bar puts above 0 speaks for the class, what is below 0 against it; each clip has its own limits."}}
-players.gallery([show(follows, "Follows"), show(least, "Follows least")])
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-cases", "caption": "The clip whose map follows the evidence best (first) and the one whose map does so least (second). Red speaks for the class, blue against it; each clip has its own limits."}}
+players.gallery(
+    [show(follows, "Most on the evidence"), show(least, "Least on the evidence")]
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-strip", "caption": "The clip that follows least, in six frames, unexplained above, with the maps of the last and of a middle layer below. Layers differ in units, so each has its own limits."}}
 size = found.pixels.shape[1:4]
@@ -177,7 +200,12 @@ strip = {
     for name in dict.fromkeys((layers[-1], layers[len(layers) // 2]))
 }
 figures.overlay_filmstrip(
-    found.pixels[least], strip, fps=found.fps[least], shared=False, units="Grad-CAM"
+    found.pixels[least],
+    strip,
+    fps=found.fps[least],
+    shared=False,
+    signed=True,
+    units="Grad-CAM",
 )
 
 # %% [markdown]
@@ -187,7 +215,9 @@ figures.overlay_filmstrip(
 # above it, it favours the object; below, it avoids it.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-energy", "caption": "Share of the energy of the last layer's map on an object against the object's share of the area; small marks are clips, large ones means with 95 % intervals."}}
-objects = [n for n in found.masks if found.masks[n].any() and n not in ("arms", "legs")]
+objects = [
+    n for n in found.masks if found.masks[n].any() and n not in ("arms", "legs")
+]
 shares = {
     name: (faithfulness.energy_share(last, found.masks[name]),
            faithfulness.area_share(found.masks[name]))
@@ -196,14 +226,19 @@ shares = {
 charts.energy_area(shares)
 
 # %% tags=["hide-input"]
-lines = ["| object | energy minus area | 95 % interval | favoured? |", "|---|---|---|---|"]
+lines = [
+    "| object | energy minus area | 95 % interval | favoured? |",
+    "|---|---|---|---|",
+]
 for name, (energy, area) in shares.items():
     gain = faithfulness.mean_interval(energy - area, rng=rng)
     verdict = "yes" if gain.low > 0 else "avoided" if gain.high < 0 else "undecided"
     lines.append(
         f"| {name} | {gain.value:+.3f} | {gain.low:+.3f} to {gain.high:+.3f} | {verdict} |"
     )
-few = " **So few clips say next to nothing about the class**, whatever the interval."
+few = (
+    " **So few clips say next to nothing about the class**, whatever the interval."
+)
 Markdown(
     "\n".join(lines)
     + f"\n\nMeans over n = {len(rows)} clips, with bootstrap intervals."
@@ -220,7 +255,9 @@ Markdown(
 
 # %%
 untrained = zoo.load(model, weights="random", labels=net.labels, seed=seed)
-blank = gradcam.gradcam_layers(untrained, x, layers=layers, target=action, batch_size=16)
+blank = gradcam.gradcam_layers(
+    untrained, x, layers=layers, target=action, batch_size=16
+)
 table = {}
 for name in layers:
     for kind, source in (("trained", maps), ("random weights", blank)):
@@ -230,12 +267,16 @@ spread = faithfulness.mean_interval(faithfulness.area_share(evidence), rng=rng)
 
 # %% tags=["hide-input"]
 lines = ["| layer | resolution | trained | random weights |", "|---|---|---|---|"]
-grids = gradcam.gradcam_layers(net, x[:1], layers=layers, target=action, upsample=False)
+grids = gradcam.gradcam_layers(
+    net, x[:1], layers=layers, target=action, upsample=False
+)
 for name in layers:
     t, h, w = grids[name].shape[1:]
     lines.append(f"| {name} | {t} x {h} x {w} | {table[name, 'trained']} | "
                  f"{table[name, 'random weights']} |")  # fmt: skip
-better = [n for n in layers if table[n, "trained"].low > table[n, "random weights"].high]
+better = [
+    n for n in layers if table[n, "trained"].low > table[n, "random weights"].high
+]
 Markdown(
     f"Share of the energy on {seen} by layer; an even spread scores {spread}.\n\n"
     + "\n".join(lines)
@@ -247,11 +288,19 @@ Markdown(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-layers", "caption": "The clip that follows best, at every layer from one forward and one backward pass; each layer with its own limits."}}
 strip = {
-    f"{name}": gradcam.upsample_map(maps[name][follows : follows + 1].cpu(), size)[0].numpy()
+    f"{name}": gradcam.upsample_map(maps[name][follows : follows + 1].cpu(), size)[
+        0
+    ].numpy()
     for name in layers
 }
 figures.overlay_filmstrip(
-    found.pixels[follows], strip, frames=5, fps=found.fps[follows], shared=False, units="Grad-CAM"
+    found.pixels[follows],
+    strip,
+    frames=5,
+    fps=found.fps[follows],
+    shared=False,
+    signed=True,
+    units="Grad-CAM",
 )
 
 # %% [markdown]
@@ -282,16 +331,21 @@ watches = int(np.argmax(gains["ground"]))
 players.player(
     courts.pixels[watches],
     fps=courts.fps[watches],
-    overlay=gradcam.upsample_map(there[watches : watches + 1], courts.pixels.shape[1:4])[0].numpy(),
+    overlay=gradcam.upsample_map(
+        there[watches : watches + 1], courts.pixels.shape[1:4]
+    )[0].numpy(),
     outlines=courts.outlines(watches, "ground"),
     title=f"Watches the ground: {courts.rows[watches].clip_id}",
+    signed=True,
     units="Grad-CAM",
     alt=f"Clip {courts.rows[watches].clip_id} of {label}; its map has "
     f"{gains['ground'][watches]:+.2f} of the energy on the ground, above an even spread.",
 )
 
 # %% tags=["hide-input"]
-ground, person = (faithfulness.mean_interval(gains[name], rng=rng) for name in gains)
+ground, person = (
+    faithfulness.mean_interval(gains[name], rng=rng) for name in gains
+)
 told = ("The maps name the planted evidence." if ground.low > 0 and ground.low > person.high else
         "**The maps do not single out the planted evidence**, although we know that it decided in "
         "training.")  # fmt: skip
@@ -313,11 +367,16 @@ stage = open_data("stage:motion")
 known = zoo.load("stage_r3d", weights="motion")
 swings = cases.draw(stage, split="test", label="forehand", limit=limit, rng=rng)
 y = known.prepare([stage.clip(row) for row in swings])
-forth, back = (gradcam.gradcam(known, clips, batch_size=16) for clips in (y, y.flip(2)))
+forth, back = (
+    gradcam.gradcam(known, clips, batch_size=16) for clips in (y, y.flip(2))
+)
 other = back.roll(1, dims=0)
 pairs = {"same clip": back.flip(1), "another clip": other.flip(1)}
 alike = {
-    name: [np.corrcoef(a.flatten(), b.flatten())[0, 1] for a, b in zip(forth, m, strict=True)]
+    name: [
+        np.corrcoef(a.flatten(), b.flatten())[0, 1]
+        for a, b in zip(forth, m, strict=True)
+    ]
     for name, m in pairs.items()
 }
 with torch.inference_mode():

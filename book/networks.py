@@ -44,8 +44,16 @@ from pathlib import Path
 
 import numpy as np
 from IPython.display import Markdown
-
-from vxhelpers import cases, charts, evaluate, figures, modelcard, players, provenance, zoo
+from vxhelpers import (
+    cases,
+    charts,
+    evaluate,
+    figures,
+    modelcard,
+    players,
+    provenance,
+    zoo,
+)
 from vxhelpers.data import dependence, open_data
 
 rng = np.random.default_rng(seed)
@@ -84,7 +92,9 @@ players.gallery(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-classes", "caption": "One unseen clip of each class (of the first eight, where there are more), six frames each, with the time in seconds."}}
-first = {row.label: row for row in sorted(rows, key=lambda row: row.label, reverse=True)}
+first = {
+    row.label: row for row in sorted(rows, key=lambda row: row.label, reverse=True)
+}
 one_each = {label: data.clip(first[label]) for label in sorted(first)[:8]}
 figures.filmstrip(
     {label: clip.frames for label, clip in one_each.items()},
@@ -94,7 +104,10 @@ figures.filmstrip(
 
 # %% tags=["hide-input"]
 counts = {s: len(data.rows(s)) for s in data.manifest.splits}
-height, width = shown.pixels.shape[2] // shown.scale, shown.pixels.shape[3] // shown.scale
+height, width = (
+    shown.pixels.shape[2] // shown.scale,
+    shown.pixels.shape[3] // shown.scale,
+)
 Markdown(
     f"The data set `{data.name}` has {len(data.labels)} classes and "
     + ", ".join(f"{n} {s} clips" for s, n in counts.items())
@@ -135,7 +148,9 @@ Markdown(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-confusion", "caption": "Label (rows, with the number of clips) by prediction (columns); shares of each row."}}
 named = sorted(set(labels) | set(check.tables["normal"].sum(0).nonzero()[0]))
-charts.confusion(check.tables["normal"][np.ix_(named, named)], [net.labels[k] for k in named])
+charts.confusion(
+    check.tables["normal"][np.ix_(named, named)], [net.labels[k] for k in named]
+)
 
 # %% [markdown]
 # ## Does it need the motion?
@@ -168,7 +183,8 @@ charts.accuracies(
 
 # %% tags=["hide-input"]
 drops = {
-    edit: score.value - check.accuracy[edit].value for edit in ("frozen", "reversed", "shuffled")
+    edit: score.value - check.accuracy[edit].value
+    for edit in ("frozen", "reversed", "shuffled")
 }
 apart = [e for e in drops if check.accuracy[e].high < score.low]
 Markdown(
@@ -192,14 +208,21 @@ series = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
 charts.training_curves(
     {name: [epoch[name] for epoch in family[0]["curves"]] for name in series},
     best=family[0]["best_epoch"],
-) if family else Markdown(f"`{net.weights}` has no model card: nothing is known of its training.")
+) if family else Markdown(
+    f"`{net.weights}` has no model card: nothing is known of its training."
+)
 
 # %% tags=["hide-input"]
-lines = ["| network | parameters | accuracy | frozen | reversed | shuffled | n | trained in |"]
+lines = [
+    "| network | parameters | accuracy | frozen | reversed | shuffled | n | trained in |"
+]
 lines += ["|---|---|---|---|---|---|---|---|"]
 for card in family:
     told = card["causal"]["test"]["accuracy"]
-    shares = [f"{told[e]['value']:.3f}" for e in ("normal", "frozen", "reversed", "shuffled")]
+    shares = [
+        f"{told[e]['value']:.3f}"
+        for e in ("normal", "frozen", "reversed", "shuffled")
+    ]
     lines.append(
         f"| {card['arch']} | {card['parameters']:,} | {' | '.join(shares)} | "
         f"{told['normal']['n']} | {card['train_seconds']:,.0f} s, {card['device']} |"
@@ -230,13 +253,18 @@ for task in ("motion", "static"):
     known = zoo.load("stage_r3d", weights=task)
     drawn = cases.draw(stage, split="test", limit=limit // 2, rng=rng)
     planted[task] = evaluate.causal_check(
-        known, [stage.clip(row) for row in drawn], cases.class_of(known, drawn), rng=rng
+        known,
+        [stage.clip(row) for row in drawn],
+        cases.class_of(known, drawn),
+        rng=rng,
     )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-planted", "caption": "The check on two networks whose evidence we planted. The network trained on motion must fall to chance when frozen; the one trained on static scenes must not care."}}
 charts.accuracies(
     {
-        f"trained on {task}": {e: (a.value, a.low, a.high) for e, a in found.accuracy.items()}
+        f"trained on {task}": {
+            e: (a.value, a.low, a.high) for e, a in found.accuracy.items()
+        }
         for task, found in planted.items()
     },
     chance=1 / 3,
@@ -246,7 +274,9 @@ charts.accuracies(
 swap = planted["motion"].tables["reversed"]
 names = list(open_data("stage:motion").labels)
 one, other = names.index("forehand"), names.index("reversed forehand")
-swapped = (swap[one, other] + swap[other, one]) / (swap[one].sum() + swap[other].sum())
+swapped = (swap[one, other] + swap[other, one]) / (
+    swap[one].sum() + swap[other].sum()
+)
 frozen, still = (planted[task].accuracy["frozen"] for task in ("motion", "static"))
 Markdown(
     f"Frozen, the *motion* network scores {frozen} (chance {frozen.chance:.3f}) and the *static* "
@@ -283,7 +313,10 @@ Markdown(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-places", "caption": "Counterfactual scenes: the action of one class in the place of another. Outlined in heavy line is what decided in training, the ground."}}
-scenes = [stage.scene(row) for row in cases.draw(stage, split="counterfactual", limit=8, rng=rng)]
+scenes = [
+    stage.scene(row)
+    for row in cases.draw(stage, split="counterfactual", limit=8, rng=rng)
+]
 figures.scene_gallery(
     [scene.clip.frames[8] for scene in scenes],
     [scene.label for scene in scenes],

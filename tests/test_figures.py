@@ -255,3 +255,9 @@ def test_illustrations_in_a_browser(tmp_path, clip, heat):
             sizes = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.clientWidth])")
             assert len(sizes) == len(shown) and all(natural and drawn for natural, drawn in sizes)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_signed_quantity_is_zero_centred_without_negative_values():
+    ones = np.ones((2, 3, 3))
+    assert (scale_of(ones).lo, scale_of(ones).hi) == (0.0, 1.0)
+    assert (scale_of(ones, signed=True).lo, scale_of(ones, signed=True).hi) == (-1.0, 1.0)

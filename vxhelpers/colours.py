@@ -90,7 +90,9 @@ class Scale:
         return table
 
 
-def scale_of(*maps: Array, limits: tuple[float, float] | None = None) -> Scale:
+def scale_of(
+    *maps: Array, limits: tuple[float, float] | None = None, signed: bool = False
+) -> Scale:
     """Scale that covers the maps: ``(-m, m)`` if any value is below zero, else ``(0, m)``.
 
     Parameters
@@ -99,6 +101,8 @@ def scale_of(*maps: Array, limits: tuple[float, float] | None = None) -> Scale:
         Arrays that are to share one scale, of any shape.
     limits
         Limits to use instead; values beyond them are drawn as if at them.
+    signed
+        The quantity has a sign even where these maps have no value below zero: ``(-m, m)``.
 
     Raises
     ------
@@ -119,7 +123,8 @@ def scale_of(*maps: Array, limits: tuple[float, float] | None = None) -> Scale:
     if limits is not None:
         return Scale(float(limits[0]), float(limits[1]))
     largest = float(max(np.abs(values).max() for values in maps)) or 1.0
-    return Scale(-largest if any((v < 0).any() for v in maps) else 0.0, largest)
+    below = signed or any((v < 0).any() for v in maps)
+    return Scale(-largest if below else 0.0, largest)
 
 
 def blend(frames: Bytes, maps: Array, scale: Scale, *, opacity: float = 0.8) -> Bytes:

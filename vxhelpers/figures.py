@@ -136,6 +136,7 @@ def overlay_filmstrip(
     fps: float | None = None,
     shared: bool = True,
     limits: tuple[float, float] | None = None,
+    signed: bool = False,
     units: str = "relevance",
     opacity: float = 0.8,
     alt: str = "",
@@ -154,6 +155,8 @@ def overlay_filmstrip(
     limits
         Limits of the shared scale; by default the largest absolute value of all maps, over all
         frames, drawn or not.
+    signed
+        Zero-centred scales also for maps that have no value below zero.
     units
         What the maps measure.
 
@@ -173,10 +176,10 @@ def overlay_filmstrip(
                 f"map {label!r} of shape {np.shape(values)} does not fit a clip of shape "
                 f"{clip.shape}: it must be {clip.shape[:3]}"
             )
-    one = scale_of(*maps.values(), limits=limits) if shared else None
+    one = scale_of(*maps.values(), limits=limits, signed=signed) if shared else None
     rows: list[Row] = [("clip", clip[index], None, _times(index, fps))]
     for label, values in maps.items():
-        scale = one or scale_of(values)
+        scale = one or scale_of(values, signed=signed)
         laid = blend(clip[index], values[index], scale, opacity=opacity)
         rows.append((f"{label} ({units})", laid, scale, _times(index, fps)))
     return _strips(

@@ -78,6 +78,7 @@ def player(
     overlay: Array | None = None,
     outlines: Mapping[str, Masks] | None = None,
     limits: tuple[float, float] | None = None,
+    signed: bool = False,
     units: str = "relevance",
     start_s: float = 0.0,
     opacity: float = 0.8,
@@ -102,6 +103,8 @@ def player(
     limits
         Limits of the colours; by default the largest absolute value of ``overlay`` (before it is
         averaged), see :func:`vxhelpers.colours.scale_of`. Pass the same to players to be compared.
+    signed
+        A zero-centred scale also for a map that has no value below zero.
     units
         What the map measures, for the colour bar.
     start_s
@@ -146,7 +149,7 @@ def player(
     ]
     scale = None
     if overlay is not None:
-        scale = scale_of(overlay, limits=limits)
+        scale = scale_of(overlay, limits=limits, signed=signed)
         levels = scale.quantise(_reduce(np.asarray(overlay, np.float32), heat_side))
         parts.append(_image(_sheet(levels, columns), "vx-heat", "", hidden=True))
         config |= {

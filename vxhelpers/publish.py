@@ -80,7 +80,7 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
     notebooks = [nbformat.read(run.notebook, as_version=4) for run in runs]  # type: ignore[no-untyped-call]
     labels = {label for notebook in notebooks for label in labels_in(notebook)}
     shutil.rmtree(staged, ignore_errors=True)
-    ignored = shutil.ignore_patterns("*.py", "*.ipynb", "*.md", "_*", ".*")
+    ignored = shutil.ignore_patterns("*.py", "*.toml", "*.ipynb", "*.md", "_*", ".*")
     shutil.copytree(book, staged, ignore=ignored)
     first = runs[0].target.slug
     for page in sorted(book.glob("*.md")):

@@ -186,7 +186,7 @@ def _work(
     try:
         run = _execute(target, chapter, key, out, threads)
     except Exception as error:
-        run = _failed(target, chapter, f"{type(error).__name__}: {error}")
+        run = _failed(target, chapter, f"{type(error).__name__}: {error} (see {out / 'logs'})")
     pipe.send(run)
     pipe.close()
 
