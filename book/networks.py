@@ -200,7 +200,7 @@ Markdown(
 #
 # Weights come with a model card: a recorded file with the command, the commit, the seed, the hardware,
 # the curves and the causal check on the whole test split. These are read from the cards, not computed
-# here; the section before computed its numbers from the weights.
+# here; the section before computed its numbers from the weights. All cards are in {doc}`models`.
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-curves", "caption": "Loss and accuracy by epoch, from the model card; the dotted line marks the epoch whose weights were kept, the best on validation."}}
 family = modelcard.family(net)

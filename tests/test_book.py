@@ -11,6 +11,7 @@ from vxhelpers.copies import labels_in
 from vxhelpers.errors import InputError
 from vxhelpers.runs import read_chapter
 from vxhelpers.targets import PROFILES, Target, choose, read_table
+from vxhelpers.zoo import SHIPPED
 
 BOOK = Path(__file__).parents[1] / "book"
 CHAPTERS = publish.chapter_scripts(BOOK)
@@ -123,3 +124,12 @@ def test_no_page_names_an_outside_script_or_font() -> None:
         assert not re.search(
             r"<(?:script|link|img)[^>]+https?://|@import|url\(\s*['\"]?https?:", text
         )
+
+
+def test_every_shipped_network_has_its_card_on_the_page() -> None:
+    text = publish.shipped_cards()
+    for path in SHIPPED.glob("*.safetensors"):
+        arch, task = path.stem.split("-")
+        assert f"## {arch} on stage:{task}\n" in text
+    assert text.count("Causal check on test") == len(list(SHIPPED.glob("*.safetensors")))
+    assert publish.CARDS in (BOOK / "models.md").read_text(encoding="utf-8")

@@ -16,9 +16,11 @@ from typing import Any
 from vxhelpers import files, store
 from vxhelpers.copies import copy_chapter, escape_markdown, labels_in, relabel, title_of
 from vxhelpers.errors import InputError, RunError
+from vxhelpers.modelcard import card_markdown, read_card
 from vxhelpers.runs import Run
+from vxhelpers.zoo import SHIPPED
 
-STATUS = "<!-- vx:runs -->"
+STATUS, CARDS = "<!-- vx:runs -->", "<!-- vx:cards -->"
 _BUILDERS = ("jupyter-book", "sphinx", "sphinx-book-theme", "myst-nb", "sphinxcontrib-bibtex")
 
 
@@ -86,7 +88,7 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
     for page in sorted(book.glob("*.md")):
         text = page.read_text(encoding="utf-8")
         text = relabel(text, slug=first, labels=labels, chapters=chapters, inside=False)
-        text = text.replace(STATUS, status_table(runs))
+        text = text.replace(STATUS, status_table(runs)).replace(CARDS, shipped_cards())
         (staged / page.name).write_text(text, encoding="utf-8")
     titles = {}
     for run, notebook in zip(runs, notebooks, strict=True):
@@ -124,6 +126,12 @@ def _parts(part: dict[str, Any], runs: Sequence[Run], titles: dict[str, str]) ->
         caption += f" ({target.dataset})" if any(t != target for t in same) else ""
         copies.append(part | {"caption": caption, "chapters": files_})
     return copies
+
+
+def shipped_cards() -> str:
+    """Markdown of the cards of all shipped networks, a section each."""
+    cards = (card_markdown(read_card(path)) for path in sorted(SHIPPED.glob("*.json")))
+    return "\n".join(f"#{card}" for card in cards)
 
 
 def status_table(runs: Sequence[Run]) -> str:
