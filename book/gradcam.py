@@ -348,10 +348,15 @@ players.player(
 # %% tags=["hide-input"]
 means = {key: faithfulness.mean_interval(gains[key], rng=rng) for key in gains}
 ground, person = means["trained", "ground"], means["trained", "person"]
-named = ground.low > max(0, person.high, means["random weights", "ground"].high)
+blind = means["random weights", "ground"]
+named = ground.low > max(0, person.high, blind.high)
 told = ("The maps name the planted evidence." if named else
         "**The maps do not single out the planted evidence**, although we know that it decided in "
         "training.")  # fmt: skip
+if named and blind.low > 0:
+    told += (f" **But {blind.value / ground.value:.0%} of that gain is there with random weights "
+             "too**: such maps favour the ground whoever learned what, and only the rest speaks of "
+             "the network.")  # fmt: skip
 lines = [
     "| weights | object | energy minus area | 95 % interval |",
     "|---|---|---|---|",
