@@ -250,8 +250,9 @@ Markdown(
 # ## Controls
 #
 # A map that does not change when the network's weights are replaced by random ones explains the clip,
-# not the network {cite:p}`adebayo2018sanity`. And layers disagree: the last one has seen everything but
-# knows little of where; early ones know where but hardly what for.
+# not the network {cite:p}`adebayo2018sanity`. And layers may disagree, as
+# they differ in resolution and in how much of the clip a cell has seen: so here are all of them, beside
+# the same network with random weights.
 
 # %%
 untrained = zoo.load(model, weights="random", labels=net.labels, seed=seed)
@@ -430,14 +431,15 @@ Markdown(
 # :::{dropdown} Solutions
 # 1. Colours are not negative and the only weight is 1; make the linear layer's weight negative and
 #    every cell speaks against the class.
-# 2. What speaks for one class mostly speaks against the others, as their logits share the features.
+# 2. The channels are the same, their weights are not: compare where the sign changes, and remember that
+#    a logit says nothing of the other classes' logits.
 # 3. Compare the row *broom* of the table with its interval.
 # :::
 #
 # ## Reproduce this
 #
 # The first table of this page names the command, the data's hash, the seed, the versions and the
-# hardware. Shares should agree to two decimals on another machine.
+# hardware; {doc}`reproduce` says how exactly the numbers come again.
 #
 # **Takeaways.** Keep maps raw and signed; choose examples by a rule; count over many clips, against
 # the area and against random weights. **References:** {doc}`bibliography`.

@@ -351,8 +351,7 @@ figures.scene_gallery(
 # ## Reproduce this
 #
 # The first table of this page names the command, the data's hash, the seed, the versions and the
-# hardware. On another machine the accuracies should agree within one or two clips in {numref}`fig-networks-causal`:
-# floating-point sums differ in order.
+# hardware; {doc}`reproduce` says how exactly the numbers come again.
 #
 # **Takeaways.** Look first; give the interval and the baseline; and ask by experiment what the
 # network needs. **Next:** {doc}`gradcam` asks where it looks.
