@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vxhelpers.errors import InputError, UnknownNameError
-from vxhelpers.stage import KTH_SUBJECTS, TASKS, TOOLS, manifest, render
+from vxhelpers.stage import INSTANCES, KTH_SUBJECTS, TASKS, TOOLS, Instance, manifest, render
 from vxhelpers.stage.actor import Body, make_body, reach
 
 
@@ -73,6 +73,83 @@ def test_boxes_bound_the_masks():
             assert frame[y0:y1, x0:x1].sum() == frame.sum()
             assert frame[y0].any() and frame[y1 - 1].any()
             assert frame[:, x0].any() and frame[:, x1 - 1].any()
+
+
+def _with(task, *names, label=None):
+    """The first scene of a task's training split that shows these things."""
+    for index in range(48):
+        scene = render(task, "train", index)
+        named = {instance.name for instance in scene.instances}
+        if named.issuperset(names) and label in (None, scene.label):
+            return scene
+    raise AssertionError(f"no scene of {task} with {names}")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_instances_share_out_what_the_objects_hold(task):
+    """No pixel of a thing belongs to two of its label; together they are the objects."""
+    for index in range(8):
+        scene = render(task, "train", index)
+        things = scene.instances
+        assert {thing.label for thing in things} <= set(INSTANCES)
+        assert len({thing.name for thing in things}) == len(things)
+        for label in INSTANCES:
+            ids = [ident for thing in things if thing.label == label for ident in thing.ids]
+            assert len(set(ids)) == len(ids), label
+        counted = {ident for thing in things for ident in thing.ids}
+        assert counted == {i for n, ids in scene.objects.items() if n != "ground" for i in ids}
+        for thing in things:
+            if thing.name in scene.objects:
+                boxes = scene.boxes[thing.name]
+                assert np.array_equal(scene.instance_boxes(thing), boxes, equal_nan=True)
+
+
+def test_a_juggler_has_three_balls_that_go_their_own_ways():
+    scene = _with("tennis", "ball 3")
+    balls = [thing for thing in scene.instances if thing.label == "ball"]
+    assert scene.label == "juggling" and [b.name for b in balls] == ["ball 1", "ball 2", "ball 3"]
+    boxes = np.stack([scene.instance_boxes(ball) for ball in balls])
+    assert np.isfinite(boxes).all(2).mean() > 0.9
+    sides = boxes[..., 2:] - boxes[..., :2]
+    assert 2 <= np.nanmedian(sides) <= 6
+    centres = (boxes[..., :2] + boxes[..., 2:]) / 2
+    apart = np.linalg.norm(centres[0] - centres[1], axis=-1)
+    assert np.nanmedian(apart) > 10
+    # A ball is one disc that flies: no jump from one ball to another between frames.
+    assert np.nanmax(np.linalg.norm(np.diff(centres, axis=1), axis=-1)) < 20
+    # What covers a ball is another thing, so that the union is what the mask always was.
+    union = np.isin(scene.ids, [ident for ball in balls for ident in ball.ids])
+    assert np.array_equal(union, scene.mask("ball"))
+
+
+def test_the_bystander_is_a_second_person_with_limbs():
+    scene = _with("tennis", "bystander")
+    people = [thing for thing in scene.instances if thing.label == "person"]
+    assert [person.name for person in people] == ["person", "bystander"]
+    heights = [np.nanmedian(np.diff(scene.instance_boxes(p)[:, 1::2])) for p in people]
+    assert heights[1] < 0.8 * heights[0]
+    for limbs in ("arms", "legs"):
+        whole = [thing for thing in scene.instances if thing.label == limbs]
+        assert len(whole) == 2
+        for person, limb in zip(people, whole, strict=True):
+            assert set(limb.ids) < set(person.ids)
+            inner, outer = scene.instance_boxes(limb), scene.instance_boxes(person)
+            seen = np.isfinite(inner).all(1)
+            assert (inner[seen, :2] >= outer[seen, :2]).all()
+            assert (inner[seen, 2:] <= outer[seen, 2:]).all()
+    assert np.isnan(scene.instance_boxes(people[1])).all(1).mean() < 1
+
+
+def test_a_thing_out_of_sight_has_no_box():
+    for index in range(60):
+        scene = render("motion", "train", index)
+        (ball,) = (thing for thing in scene.instances if thing.label == "ball")
+        boxes, seen = scene.instance_boxes(ball), scene.mask("ball").any((1, 2))
+        assert np.array_equal(np.isfinite(boxes).all(1), seen)
+        if not seen.all():
+            break
+    else:
+        raise AssertionError("the ball never leaves the picture")
 
 
 def _racket_path(index):
@@ -159,6 +236,9 @@ def test_errors_name_what_is_wrong():
         render("motion", "train", -1)
     with pytest.raises(UnknownNameError, match=r"unknown object 'raquet'.*racket"):
         render("motion", "train", 0, size=16, frames=1).mask("raquet")
+    with pytest.raises(UnknownNameError, match=r"unknown instance 'bystander' in stage:motion"):
+        scene = render("motion", "train", 0, size=16, frames=1)
+        scene.instance_boxes(Instance("person", "bystander", (7,)))
 
 
 def test_two_bones_meet():

@@ -9,7 +9,7 @@ carries the instance ids of its pixels and what was planted. A scene is a pure f
 """
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -27,7 +27,10 @@ from vxhelpers.stage.actor import (
     ARMS,
     BALL,
     BYSTANDER,
+    BYSTANDER_ARMS,
+    BYSTANDER_LEGS,
     GROUND,
+    JUGGLED,
     LEGS,
     PERSON,
     TOOL,
@@ -60,6 +63,7 @@ TOOLS = MappingProxyType(
         "flag in park": "flag",
     }
 )
+INSTANCES = ("person", "arms", "legs", "racket", "ball", "broom", "flag")
 _TYPICAL = MappingProxyType(
     {
         "playing tennis": "court",
@@ -109,6 +113,26 @@ class Task:
     note: str
 
 
+@dataclass(frozen=True)
+class Instance:
+    """One physical thing in a scene, as an object detector would count it.
+
+    Parameters
+    ----------
+    label
+        What it is, one of :data:`INSTANCES`; the player and a bystander are both ``"person"``.
+    name
+        Which one it is, for instance ``"bystander"`` or ``"ball 2"``; unique in its scene.
+    ids
+        The ids of its pixels. A person's arms are part of the person, and one instance by
+        themselves.
+    """
+
+    label: str
+    name: str
+    ids: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """A rendered clip with its ground truth.
@@ -140,11 +164,16 @@ class Scene:
 
     def mask(self, *names: str) -> npt.NDArray[np.bool_]:
         """Where the named objects are visible: ``(T, H, W)`` bool."""
-        table = np.zeros(256, dtype=bool)
+        idents: list[int] = []
         for name in names:
             if name not in self.objects:
                 raise UnknownNameError("object", name, self.objects, where=self.clip.source)
-            table[list(self.objects[name])] = True
+            idents += self.objects[name]
+        return self._where(idents)
+
+    def _where(self, idents: Sequence[int]) -> npt.NDArray[np.bool_]:
+        table = np.zeros(256, dtype=bool)
+        table[list(idents)] = True
         found: npt.NDArray[np.bool_] = table[self.ids]
         return found
 
@@ -155,6 +184,36 @@ class Scene:
         A row of NaN means that the object is not visible in that frame.
         """
         return MappingProxyType({name: _boxes(self.mask(name)) for name in self.objects})
+
+    @cached_property
+    def instances(self) -> tuple[Instance, ...]:
+        """The things in the scene, each by itself: both people, their limbs, every ball."""
+        things = [Instance("person", "person", PERSON)]
+        if "bystander" in self.objects:
+            things.append(Instance("person", "bystander", BYSTANDER))
+        things += [Instance("arms", "arms", (ARMS,)), Instance("legs", "legs", (LEGS,))]
+        if "bystander" in self.objects:
+            things.append(Instance("arms", "bystander's arms", (BYSTANDER_ARMS,)))
+            things.append(Instance("legs", "bystander's legs", (BYSTANDER_LEGS,)))
+        tools = [name for name in INSTANCES if self.objects.get(name) == (TOOL,)]
+        things += [Instance(name, name, (TOOL,)) for name in tools]
+        balls = self.objects.get("ball", ())
+        for number, ident in enumerate(balls, start=1):
+            things.append(Instance("ball", f"ball {number}" if balls[1:] else "ball", (ident,)))
+        return tuple(things)
+
+    def instance_boxes(self, instance: Instance) -> npt.NDArray[np.float32]:
+        """Box of one thing's visible part: ``(T, 4)``, as in :attr:`boxes`.
+
+        Raises
+        ------
+        UnknownNameError
+            If the instance is another scene's.
+        """
+        if instance not in self.instances:
+            names = [known.name for known in self.instances]
+            raise UnknownNameError("instance", instance.name, names, where=self.clip.source)
+        return _boxes(self._where(instance.ids))
 
 
 def _boxes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
@@ -390,7 +449,7 @@ def _tennis_scene(
     players: list[actions.Choreography] = []
     if spec.kind in ("natural", "background") and rng.random() < 0.5:
         players.append(actions.bystander(make_body(rng), rng))
-        objects["bystander"] = (BYSTANDER,)
+        objects["bystander"] = BYSTANDER
     tool = TOOLS.get(label)
     if tool is not None:
         objects[tool] = (TOOL,)
@@ -408,7 +467,7 @@ def _tennis_scene(
         }
         players.append(makers[label](body, rng))
         if label in ("playing tennis", "juggling"):
-            objects["ball"] = (BALL,)
+            objects["ball"] = JUGGLED if label == "juggling" else (BALL,)
     return _Cast(
         place=place,
         scenario=place,

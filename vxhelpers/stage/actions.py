@@ -11,7 +11,10 @@ import numpy as np
 
 from vxhelpers.stage.actor import (
     BALL,
-    BYSTANDER,
+    BYSTANDER_ARMS,
+    BYSTANDER_LEGS,
+    BYSTANDER_TORSO,
+    JUGGLED,
     TOOL,
     Body,
     Pose,
@@ -283,12 +286,12 @@ def juggling(body: Body, rng: np.random.Generator) -> Choreography:
         draw_near_side(canvas, body, pose)
         draw_arms_in_front(canvas, body, pose)
         left, right = pose.hands
-        for k in range(3):
+        for k, ident in enumerate(JUGGLED):
             along = (angle / (2 * math.pi) + k / 3) % 1.0
             there = abs(2 * along - 1)
             height = 0.42 * h * 4 * ((2 * along) % 1.0) * (1 - (2 * along) % 1.0)
             place = (left[0] + there * (right[0] - left[0]), left[1] + 0.04 * h + height)
-            canvas.disc(place, 0.06, _BALL_COLOUR, BALL)
+            canvas.disc(place, 0.06, _BALL_COLOUR, ident)
 
     return draw
 
@@ -331,9 +334,10 @@ def bystander(body: Body, rng: np.random.Generator) -> Choreography:
         width = body.height * depth
         for side in (0, 1):
             for a, b in ((pose.hips, pose.knees), (pose.knees, pose.feet)):
-                canvas.limb(at(a[side]), at(b[side]), 0.075 * width, body.trousers, BYSTANDER)
-        canvas.limb(at(pose.hip), at(pose.neck), 0.14 * width, body.shirt, BYSTANDER)
-        canvas.limb(at(pose.shoulders[1]), at(pose.hands[1]), 0.05 * width, body.shirt, BYSTANDER)
-        canvas.disc(at(pose.head), 0.062 * width, body.skin, BYSTANDER)
+                canvas.limb(at(a[side]), at(b[side]), 0.075 * width, body.trousers, BYSTANDER_LEGS)
+        canvas.limb(at(pose.hip), at(pose.neck), 0.14 * width, body.shirt, BYSTANDER_TORSO)
+        shoulder, hand = at(pose.shoulders[1]), at(pose.hands[1])
+        canvas.limb(shoulder, hand, 0.05 * width, body.shirt, BYSTANDER_ARMS)
+        canvas.disc(at(pose.head), 0.062 * width, body.skin, BYSTANDER_TORSO)
 
     return draw

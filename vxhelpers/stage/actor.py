@@ -8,8 +8,11 @@ import numpy as np
 from vxhelpers.stage.canvas import Canvas, Colour, Point
 
 # Instance ids; 0 is the backdrop behind the ground (sky, wall, trees).
-GROUND, TORSO, ARMS, LEGS, TOOL, BALL, BYSTANDER = range(1, 8)
+GROUND, TORSO, ARMS, LEGS, TOOL, BALL, BYSTANDER_TORSO = range(1, 8)
+SECOND_BALL, THIRD_BALL, BYSTANDER_ARMS, BYSTANDER_LEGS = range(8, 12)
 PERSON = (TORSO, ARMS, LEGS)
+BYSTANDER = (BYSTANDER_TORSO, BYSTANDER_ARMS, BYSTANDER_LEGS)
+JUGGLED = (BALL, SECOND_BALL, THIRD_BALL)
 
 _SKINS: tuple[Colour, ...] = (
     (236, 200, 172),
