@@ -40,6 +40,19 @@ def scenes(clip, name="name"):
     )
 
 
+def found(clip, name="name", **options):
+    """Two frames with detections, the second of which has none."""
+    boxes = [
+        np.array([[2, 3, 12, 20], [2, 3, 8, 9.5], [28, 1, 32, 6]], np.float32),
+        np.empty((0, 4)),
+    ]
+    labels = [[name, "ball", "ball"], []]
+    return figures.detections(clip[:2], boxes, labels, [[0.97, 0.1, 0.5], []], **options)
+
+
+PATH = np.array([[0.2, 0.5], [0.4, 0.5], [0.4, 0.25]])
+
+
 def everything(clip, heat, name="name"):
     """One of each illustration, with a name of the caller's wherever the data bring one."""
     return {
@@ -50,6 +63,8 @@ def everything(clip, heat, name="name"):
         "accuracies": charts.accuracies({name: {"normal": (0.9, 0.8, 0.95)}}, chance=0.5),
         "training": charts.training_curves(CURVES, best=2, alt=name),
         "time": charts.over_time({name: heat[:, 0, 0]}, fps=8, spans={"swing": (0.2, 0.5)}),
+        "detections": found(clip, name, weak=0.25, titles=["frame 1", "frame 2"]),
+        "paths": charts.trajectories({"in place": {name: [PATH]}, "centred": {name: [PATH * 0]}}),
         "energy": charts.energy_area({name: (np.array([0.2, 0.3]), np.array([0.1, 0.1]))}),
     }
 
@@ -159,6 +174,52 @@ def test_deciding_objects_have_a_heavy_line(clip):
     assert heavy > 2 * light
 
 
+def test_detections_have_box_label_and_confidence_in_one_colour_a_label(clip):
+    shown = found(clip, "person", weak=0.25, titles=["first", "second"])
+    assert "first: person 0.97, ball 0.10, ball 0.50; second: nothing." in shown.alt
+    ax, empty = shown.figure.axes
+    np.testing.assert_array_equal(ax.images[0].get_array(), clip[0])
+    texts = {text.get_text(): text for text in ax.texts}
+    assert list(texts) == ["person 0.97", "ball 0.10", "ball 0.50"]
+    boxes = [line for line in ax.lines if line.get_color() != "black"]
+    assert len(boxes) == 3 and len(ax.lines) == 6  # each on a black edge
+    np.testing.assert_array_equal(boxes[0].get_xdata(), [1.5, 11.5, 11.5, 1.5, 1.5])
+    np.testing.assert_array_equal(boxes[0].get_ydata(), [2.5, 2.5, 19.5, 19.5, 2.5])
+    assert boxes[0].get_color() == texts["person 0.97"].get_color() != boxes[1].get_color()
+    assert boxes[1].get_color() == boxes[2].get_color() == texts["ball 0.10"].get_color()
+    assert [line.is_dashed() for line in boxes] == [False, True, False]
+    assert not empty.texts and not empty.lines
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_texts_beside_boxes_stay_on_the_picture_and_off_each_other(columns):
+    frame = np.zeros((112, 112, 3), np.uint8)
+    corners = np.array([[0, 0, 9, 9], [0, 0, 112, 112], [100, 100, 112, 112], [40, 40, 60, 60]])
+    boxes = np.repeat(corners, 3, axis=0)  # the same box three times over
+    labels = ["person", "racket", "ball"] * 4
+    shown = figures.detections(
+        [frame] * columns, [boxes] * columns, [labels] * columns, [[0.5] * 12] * columns,
+        columns=columns,
+    )  # fmt: skip
+    shown.figure.draw_without_rendering()
+    ax = shown.figure.axes[0]
+    extents = [text.get_window_extent() for text in ax.texts]
+    picture = ax.get_window_extent().padded(2)
+    assert all(picture.contains(e.x0, e.y0) and picture.contains(e.x1, e.y1) for e in extents)
+    assert not any(a.overlaps(b) for k, a in enumerate(extents) for b in extents[:k])
+
+
+def test_trajectories_are_on_one_scale_with_their_end_marked():
+    paths = {"in place": {"racket": [PATH, PATH[::-1]]}, "centred": {"racket": [PATH * 0 + 0.5]}}
+    shown = charts.trajectories(paths)
+    place, centred = shown.figure.axes
+    np.testing.assert_array_equal(np.transpose(place.lines[0].get_data()), PATH)
+    np.testing.assert_array_equal(np.transpose(place.lines[1].get_data()), PATH[-1:])
+    assert place.get_xlim() == centred.get_xlim() and place.get_ylim() == (1, 0)  # as in a picture
+    assert "in place: 2 paths of racket over 0.20 of the width and 0.25 of the height" in shown.alt
+    assert "centred: 1 paths of racket over 0.00" in shown.alt
+
+
 def test_charts_tell_their_figures():
     table = [[8, 2, 0], [1, 9, 0], [0, 0, 0]]
     assert "17 of 20 clips" in charts.confusion(table, list("abc")).alt
@@ -167,6 +228,11 @@ def test_charts_tell_their_figures():
     assert texts == ["8\n80%", "2\n20%", "1\n10%", "9\n90%"]
     shown = charts.accuracies({"C3D": {"frozen": (0.3, 0.2, 0.5)}}, chance=1 / 3)
     assert "C3D: frozen 0.30 [0.20, 0.50]" in shown.alt and "0.33" in shown.alt
+    named = charts.accuracies(
+        {"C3D": {"ball": (0.3, 0.2, 0.5)}}, chance=0.2, units="share of clips"
+    )
+    assert named.alt.startswith("Share of clips with intervals")
+    assert named.figure.axes[0].get_ylabel() == "share of clips"
     times = charts.over_time({"racket": np.array([0.0, 3, 1])}, fps=4)
     assert "racket is largest at 0.25 s" in times.alt
 
@@ -221,6 +287,23 @@ def test_figures_repeat_exactly_and_leave_no_state_behind(clip, heat):
             lambda c, h: figures.scene_gallery([c[0]], ["t"], masks=[{"m": np.ones((2, 2), bool)}]),
             InputError,
             "t: mask 'm'",
+        ),
+        (lambda c, h: figures.detections([c[0]], [], [], []), InputError, "1 frames need boxes"),
+        (
+            lambda c, h: figures.detections([c[0]], [np.ones((2, 4))], [["a"]], [[0.5]]),
+            InputError,
+            "2 boxes, 1 labels and 1 values",
+        ),
+        (lambda c, h: charts.trajectories({"in place": {}}), InputError, "nothing to draw"),
+        (
+            lambda c, h: charts.trajectories({"a": {"b": [np.ones((3, 3))]}}),
+            InputError,
+            r"a, b: a path is \(T, 2\)",
+        ),
+        (
+            lambda c, h: charts.trajectories({"a": {"b": [np.full((3, 2), np.nan)]}}),
+            NotFiniteError,
+            "a, b: 6 values",
         ),
         (lambda c, h: charts.confusion([[1, 2]], ["a", "b"]), InputError, r"\(1, 2\)"),
         (lambda c, h: charts.accuracies({}, chance=0.5), InputError, "nothing to draw"),

@@ -1,4 +1,4 @@
-"""Charts of the book: confusion, accuracies, training curves, relevance over time, energy shares.
+"""Charts of the book: confusion, accuracies, training curves, values over time, energy, paths.
 
 Arrays in, an :class:`~vxhelpers.figures.Illustration` out; how a chapter shows and numbers it is
 told in :mod:`vxhelpers.figures`. Every chart names its figures in the alternative text, and tells
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from vxhelpers.colours import PALETTE, Array
 from vxhelpers.errors import InputError, NotFiniteError
@@ -58,7 +59,11 @@ def confusion(table: npt.ArrayLike, labels: Sequence[str], *, alt: str = "") -> 
 
 @matplotlib.rc_context(STYLE)
 def accuracies(
-    results: Mapping[str, Mapping[str, Interval]], *, chance: float, alt: str = ""
+    results: Mapping[str, Mapping[str, Interval]],
+    *,
+    chance: float,
+    units: str = "accuracy",
+    alt: str = "",
 ) -> Illustration:
     """Draw accuracies with intervals: a group of points a condition, a colour and shape a model.
 
@@ -68,6 +73,8 @@ def accuracies(
         Model to condition (``"normal"``, ``"frozen"``, ...) to ``(value, low, high)``, 0 to 1.
     chance
         Accuracy of guessing, drawn as a line.
+    units
+        What is drawn, where it is another share than the accuracy.
     """
     conditions = list(dict.fromkeys(name for result in results.values() for name in result))
     points = _finite("accuracies", [v for result in results.values() for v in result.values()])
@@ -82,7 +89,7 @@ def accuracies(
         value, low, high = np.array(list(result.values()), float).T
         ax.errorbar(x, value, yerr=[value - low, high - value], label=model, **_mark(k), capsize=3)
     ax.set_xticks(range(len(conditions)), conditions)
-    ax.set(ylim=(-0.03, 1.05), ylabel="accuracy", xlim=(-0.5, len(conditions) - 0.5))
+    ax.set(ylim=(-0.03, 1.05), ylabel=units, xlim=(-0.5, len(conditions) - 0.5))
     ax.grid(axis="x", visible=False)
     figure.legend(loc="outside lower center", ncols=1)
     told = "; ".join(
@@ -90,7 +97,8 @@ def accuracies(
         + ", ".join(f"{c} {v:.2f} [{lo:.2f}, {hi:.2f}]" for c, (v, lo, hi) in r.items())
         for model, r in results.items()
     )
-    return Illustration(figure, alt or f"Accuracy with intervals. {told}. Chance: {chance:.2f}.")
+    what = units[:1].upper() + units[1:]
+    return Illustration(figure, alt or f"{what} with intervals. {told}. Chance: {chance:.2f}.")
 
 
 @matplotlib.rc_context(STYLE)
@@ -207,6 +215,56 @@ def energy_area(groups: Mapping[str, tuple[Array, Array]], *, alt: str = "") -> 
     ax.set(xlabel="share of the area", ylabel="share of the energy")
     figure.legend(loc="outside lower center", ncols=1)
     return Illustration(figure, alt or f"Energy against area. {'; '.join(told)}.")
+
+
+@matplotlib.rc_context(STYLE)
+def trajectories(
+    paths: Mapping[str, Mapping[str, Sequence[Array]]], *, alt: str = ""
+) -> Illustration:
+    """Draw where objects go in a frame, a panel a version of the clips, all on one scale.
+
+    A path ends in a larger mark. A name has the same colour and mark in every panel.
+
+    Parameters
+    ----------
+    paths
+        Panel (such as ``"in place"``) to name (such as the object) to its paths, each ``(T, 2)``:
+        x and y as shares of the width and height of the frame, from the top left.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to draw, or a path is not ``(T, 2)``.
+    NotFiniteError
+        If a path holds NaN or infinity.
+    """
+    names = list(dict.fromkeys(name for panel in paths.values() for name in panel))
+    if not names:
+        raise InputError("trajectories: nothing to draw")
+    figure = Figure((WIDTH, WIDTH / len(paths) + 0.6 + 0.2 * len(names)), layout="constrained")
+    axes = figure.subplots(1, len(paths), squeeze=False, sharey=True)[0]
+    told: list[str] = []
+    for ax, (title, panel) in zip(axes, paths.items(), strict=True):
+        for name, lines in panel.items():
+            mark = _mark(names.index(name))
+            for line in lines:
+                path = _finite(f"{title}, {name}", line)
+                if path.ndim != 2 or path.shape[1] != 2:
+                    raise InputError(f"{title}, {name}: a path is (T, 2), not {path.shape}")
+                ax.plot(*path.T, color=mark["color"], lw=1.2, alpha=0.7)
+                ax.plot(*path[-1], **mark | {"ms": 5, "mec": "white", "mew": 0.5}, clip_on=False)
+            if lines:
+                ends = np.concatenate([np.asarray(line, float) for line in lines])
+                wide = np.ptp(ends, axis=0)
+                told.append(f"{title}: {len(lines)} paths of {name} over {wide[0]:.2f} of the "
+                            f"width and {wide[1]:.2f} of the height")  # fmt: skip
+        ax.set(title=title, xlim=(0, 1), ylim=(1, 0), xlabel="share of the width")
+        ax.set_aspect("equal")
+        ax.set_xticks([0, 0.5, 1])
+    axes[0].set(ylabel="share of the height", yticks=[0, 0.5, 1])
+    handles = [Line2D([], [], **_mark(k) | {"ls": "-"}, label=name) for k, name in enumerate(names)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(names)))
+    return Illustration(figure, alt or f"Paths of the middle of the object. {'; '.join(told)}.")
 
 
 def _mark(k: int) -> dict[str, Any]:
