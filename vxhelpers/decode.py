@@ -167,6 +167,7 @@ def write_clip(clip: Clip, path: str | Path) -> None:
         If the place cannot be written; nothing half-written is left.
     """
     import av
+    from av.video.reformatter import VideoReformatter
 
     path = Path(path)
     if path.suffix.lower() != ".mkv":
@@ -180,9 +181,10 @@ def write_clip(clip: Clip, path: str | Path) -> None:
         rate = Fraction(clip.fps).limit_denominator(1001)
         stream: Any = file.add_stream("ffv1", rate=rate, options={"threads": "1"})
         stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
+        reformatter = VideoReformatter()  # one for all frames: making it costs more than using it
         for image in clip.frames:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-            file.mux(stream.encode(frame.reformat(format="bgr0")))
+            file.mux(stream.encode(reformatter.reformat(frame, format="bgr0", threads=1)))
         file.mux(stream.encode(None))
 
 
@@ -224,7 +226,9 @@ def _collect(
     Returns their times (s), the pictures, until when the last one is shown, and whether the
     video ended there.
     """
-    rate = _rate(stream)
+    from av.video.reformatter import VideoReformatter
+
+    rate, reformatter = _rate(stream), VideoReformatter()
     slack = _slack(rate, start, end)
     kept: list[tuple[float, Frames]] = []
     waiting: tuple[float, Any] | None = None  # on the screen at the start, unless a later one is
@@ -232,7 +236,7 @@ def _collect(
     for time, frame in _timed(container, stream, start):
         ended = time < end - slack
         if waiting is not None and (time > start + slack or not ended):
-            kept.append((waiting[0], _picture(waiting[1])))
+            kept.append((waiting[0], _picture(waiting[1], reformatter)))
             waiting = None
         if not ended:
             until = end
@@ -241,7 +245,7 @@ def _collect(
         if time <= start + slack:
             waiting = time, frame
             continue
-        kept.append((time, _picture(frame)))
+        kept.append((time, _picture(frame, reformatter)))
         used += kept[-1][1].nbytes
         if used > _MOST_BYTES:
             raise InputError(
@@ -249,7 +253,7 @@ def _collect(
                 "shorter interval (start_s, end_s) or fewer frames"
             )
     if waiting is not None and until > start + slack:
-        kept.append((waiting[0], _picture(waiting[1])))
+        kept.append((waiting[0], _picture(waiting[1], reformatter)))
     return np.array([time for time, _ in kept]), [image for _, image in kept], until, ended
 
 
@@ -269,9 +273,10 @@ def _timed(container: Any, stream: Any, start: float) -> Iterator[tuple[float, A
         yield time, frame
 
 
-def _picture(frame: Any) -> Frames:
+def _picture(frame: Any, reformatter: Any) -> Frames:
     """RGB pixels of a decoded frame, turned upright."""
-    return np.ascontiguousarray(_upright(frame.to_ndarray(format="rgb24"), frame))
+    pixels = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+    return np.ascontiguousarray(_upright(pixels, frame))
 
 
 def _upright(pixels: Frames, frame: Any) -> Frames:
