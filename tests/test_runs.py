@@ -193,6 +193,25 @@ def test_a_chapter_without_parameters_is_named(tmp_path: Path) -> None:
         runs.read_chapter(chapter)
 
 
+def test_a_chapter_gets_the_parameters_that_it_names(tmp_path: Path) -> None:
+    plain = runs.parameters_of(TINY, TENNIS)
+    assert plain == {k: v for k, v in TENNIS.__dict__.items() if k not in ("detector", "objects")}
+    chapter = tmp_path / "finds.py"
+    chapter.write_text(
+        '# %% tags=["parameters"]\naction = detector = "a"\nobjects = None\nmine = 1\n'
+    )
+    target = Target("running", "stage:kth", "m", detector="stage", objects=["ball"])  # type: ignore[arg-type]
+    assert runs.parameters_of(chapter, target) == {
+        "action": "running", "detector": "stage", "objects": ["ball"],
+    }  # fmt: skip
+    assert hash(target) and target.objects == ("ball",)
+
+
+def test_another_detector_asks_for_a_run_only_where_it_is_used(first: list[Run], out: Path) -> None:
+    other = Target(**{**TENNIS.__dict__, "detector": "stage"})
+    assert [run.status for run in run_chapters([other], [TINY], out=out)] == ["kept"]
+
+
 def test_videos_and_weights_are_part_of_the_key(tmp_path: Path) -> None:
     manifest = tmp_path / "clips.csv"
     row = "clip_id,path,label,split,start_s,end_s\na,a.mp4,running,test,,\n"
@@ -211,6 +230,12 @@ def test_videos_and_weights_are_part_of_the_key(tmp_path: Path) -> None:
     one = provenance.weights_digest(str(weights))
     weights.write_bytes(b"2")
     assert provenance.weights_digest(str(weights)) != one
+    folder = tmp_path / "detector"
+    folder.mkdir()
+    (folder / "model.xml").write_text("<a/>")
+    one = provenance.weights_digest(str(folder))
+    (folder / "model.xml").write_text("<b/>")
+    assert provenance.weights_digest(str(folder)) != one
 
 
 def test_the_command_to_reproduce_is_one_that_the_shell_reads_back() -> None:
@@ -220,3 +245,10 @@ def test_the_command_to_reproduce_is_one_that_the_shell_reads_back() -> None:
     words = shlex.split(table.rows["command"])
     assert words[:6] == ["vx", "run", "--action", 'a "b" <c>', "--dataset", "stage:kth"]
     assert "<c>" not in table._repr_html_()
+    table = provenance.describe(
+        "tiny", action="a", dataset="stage:kth", model="m", detector="d.pt", objects=["ball", "a b"]
+    )
+    words = shlex.split(table.rows["command"])
+    objects = ["--object", "ball", "--object", "a b"]
+    assert words[-8:] == ["--detector", "d.pt", *objects, "--chapter", "tiny"]
+    assert table.rows["detector"] == "d.pt"

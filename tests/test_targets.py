@@ -63,6 +63,20 @@ def test_a_named_model_does_not_take_the_weights_of_another() -> None:
     assert (target.model, target.weights) == ("r3d_18", None)
 
 
+def test_a_detector_comes_from_the_table_or_is_named(tmp_path: Path) -> None:
+    table = read_table(BOOK / "_book.yml")
+    table["defaults"]["stage:tennis"]["detector"] = "stage"
+    tennis, running = choose(table)
+    assert (tennis.detector, tennis.objects, running.detector) == ("stage", None, None)
+    (named,) = choose(table, actions=["running"], detector="yolo11n.pt", objects=["ball", "racket"])
+    assert (named.detector, named.objects) == ("yolo11n.pt", ("ball", "racket"))
+    with pytest.raises(InputError, match=r"stage:kth: objects need a detector .*--detector"):
+        choose(table, actions=["running"], objects=["ball"])
+    with pytest.raises(InputError, match="gone: no such detector"):
+        choose(table, detector=str(tmp_path / "gone"))
+    assert choose(table, detector=str(tmp_path))[0].detector == str(tmp_path)
+
+
 def test_a_data_set_outside_the_table_gives_its_first_two_classes() -> None:
     table = read_table(BOOK / "_book.yml")
     targets = choose(table, dataset="stage:motion")

@@ -27,6 +27,13 @@ ModelName = Annotated[str | None, typer.Option("--model", help="Entry of the zoo
 Weights = Annotated[str | None, typer.Option(help="Weights file, or the name of shipped weights.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
 Profile = Annotated[str | None, typer.Option(help="standard, or quick for fewer clips.")]
+DetectorName = Annotated[
+    str | None, typer.Option("--detector", help="Finds objects: stage, weights, or a folder.")
+]
+Objects = Annotated[
+    list[str] | None,
+    typer.Option("--object", help="Label of the detector; may be repeated. By default, all found."),
+]
 Chapters = Annotated[list[str] | None, typer.Option("--chapter", help="Chapter; all unless given.")]
 Out = Annotated[Path | None, typer.Option(help="Build folder.", show_default="build")]
 Jobs = Annotated[int, typer.Option(min=1, help="Chapters at a time.")]
@@ -43,6 +50,8 @@ def run(
     weights: Weights = None,
     seed: Seed = None,
     profile: Profile = None,
+    detector: DetectorName = None,
+    objects: Objects = None,
     chapter: Chapters = None,
     out: Out = None,
     jobs: Jobs = 2,
@@ -50,7 +59,9 @@ def run(
     sources: Sources = _BOOK,
 ) -> None:
     """Run the chapters for each class; what has not changed since the last time is kept."""
-    chosen = _choose(sources, action, dataset, manifest, root, model, weights, seed, profile)
+    chosen = _choose(
+        sources, action, dataset, manifest, root, model, weights, seed, profile, detector, objects
+    )
     chapters = _chapters(sources, chapter)
     _run(chosen, chapters, out=out or sources.parent / "build", jobs=jobs, force=force)
 
@@ -64,13 +75,17 @@ def book(
     weights: Weights = None,
     seed: Seed = None,
     profile: Profile = None,
+    detector: DetectorName = None,
+    objects: Objects = None,
     out: Out = None,
     jobs: Jobs = 2,
     force: Force = False,
     sources: Sources = _BOOK,
 ) -> None:
     """Run what is missing, then build the book of all chosen classes as HTML."""
-    chosen = _choose(sources, action, dataset, manifest, root, model, weights, seed, profile)
+    chosen = _choose(
+        sources, action, dataset, manifest, root, model, weights, seed, profile, detector, objects
+    )
     out = out or sources.parent / "build"
     done = _run(chosen, _chapters(sources, None), out=out, jobs=jobs, force=force)
     config = sources.parent / "_config.yml"
@@ -97,6 +112,8 @@ def _choose(
     weights: str | None,
     seed: int | None,
     profile: str | None,
+    detector: str | None,
+    objects: list[str] | None,
 ) -> list[targets.Target]:
     if dataset is not None and manifest is not None:
         raise InputError("--dataset and --manifest both name the data; give one of them")
@@ -116,6 +133,8 @@ def _choose(
         weights=weights,
         seed=seed,
         profile=profile,
+        detector=detector,
+        objects=objects,
     )
     targets.check(chosen)
     return chosen

@@ -6,7 +6,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -57,9 +57,13 @@ def versions() -> dict[str, str]:
 @cache
 def package_digest(package: Path = PACKAGE) -> str:
     """SHA-256 over the package's files: code, shipped weights and assets."""
+    return _folder_digest(package)
+
+
+def _folder_digest(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*")):
-        name = path.relative_to(package).as_posix()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
         if path.is_file() and "__pycache__" not in name and name not in _OUTSIDE:
             digest.update(f"{name} {sha256(path)}\n".encode())
     return digest.hexdigest()
@@ -97,7 +101,12 @@ def data_digest(dataset: str, root: str | None = None) -> str:
 
 
 def weights_digest(weights: str | None) -> str:
-    """SHA-256 of a weights file, or the name where the weights are the package's or a library's."""
+    """SHA-256 of weights, or their name where they are the package's or a library's.
+
+    Weights are a file, or a folder of files (as a detector may be), known by names and contents.
+    """
+    if weights is not None and Path(weights).is_dir():
+        return _folder_digest(Path(weights))
     if weights is not None and Path(weights).is_file():
         return sha256(Path(weights))
     return f"name:{weights}"
@@ -155,6 +164,8 @@ def describe(
     weights: str | None = None,
     seed: int = 0,
     profile: str = "standard",
+    detector: str | None = None,
+    objects: Sequence[str] | None = None,
 ) -> Provenance:
     """Say how to reproduce a chapter: command, data, weights, versions, hardware.
 
@@ -162,7 +173,7 @@ def describe(
     ----------
     chapter
         The chapter's name, for instance ``"gradcam"``.
-    action, dataset, root, model, weights, seed, profile
+    action, dataset, root, model, weights, seed, profile, detector, objects
         The chapter's own parameters.
 
     Returns
@@ -171,16 +182,17 @@ def describe(
         Table with the exact command first.
     """
     options: dict[str, Any] = {"action": action, "dataset": dataset, "root": root, "model": model}
-    options |= {"weights": weights, "seed": seed, "profile": profile, "chapter": chapter}
-    words = [
-        w for name, value in options.items() if value is not None for w in (f"--{name}", value)
-    ]
+    options |= {"weights": weights, "seed": seed, "profile": profile, "detector": detector}
+    pairs = [*options.items(), *(("object", name) for name in objects or ()), ("chapter", chapter)]
+    words = [w for name, value in pairs if value is not None for w in (f"--{name}", value)]
     installed = versions()
+    found_by = {"detector": weights_digest(detector).removeprefix("name:")[:16]} if detector else {}
     return Provenance(
         {
             "command": "vx run " + shlex.join(map(str, words)),
             "data (sha256)": data_digest(dataset, root)[:16],
             "weights": weights_digest(weights).removeprefix("name:")[:16],
+            **found_by,
             "seed": str(seed),
             "commit": commit()[:12] or "not in a checkout",
             "hardware": hardware(),

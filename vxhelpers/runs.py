@@ -1,5 +1,6 @@
 """Chapters run by papermill for one action class after another; unchanged ones are kept."""
 
+import ast
 import json
 import multiprocessing
 import os
@@ -49,16 +50,34 @@ class Run:
 
 
 def target_key(target: Target) -> str:
-    """Key of all that a run depends on beside its chapter: parameters, code, data, versions."""
+    """Key of all that a run depends on beside its chapter and parameters: code, data, versions."""
     return store.key(
         {
-            "parameters": asdict(target),
             "package": provenance.package_digest(),
             "data": provenance.data_digest(target.dataset, target.root),
             "weights": provenance.weights_digest(target.weights),
             "versions": provenance.versions(),
         }
     )
+
+
+def parameters_of(chapter: Path, target: Target) -> dict[str, Any]:
+    """The target's values for the names that the chapter's parameters cell gives a value.
+
+    Raises
+    ------
+    RunError
+        If the chapter has no such cell.
+    """
+    cells = read_chapter(chapter).cells
+    source = next(c.source for c in cells if "parameters" in c.metadata.get("tags", ()))
+    names = {
+        node.id
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    values = {name: value for name, value in asdict(target).items() if name in names}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
 def run_chapters(
@@ -104,7 +123,14 @@ def run_chapters(
     for target in targets:
         common = target_key(target)
         for chapter in chapters:
-            key = store.key({"chapter": chapter.read_text(encoding="utf-8"), "common": common})
+            parts: dict[str, Any] = {
+                "chapter": chapter.read_text(encoding="utf-8"),
+                "common": common,
+            }
+            parts["parameters"] = parameters_of(chapter, target)
+            if "detector" in parts["parameters"]:
+                parts["detector"] = provenance.weights_digest(target.detector)
+            key = store.key(parts)
             kept = None if force else _kept(target, chapter, key, out)
             if kept is None:
                 queue.append((target, chapter, key))
@@ -262,7 +288,7 @@ def _execute(target: Target, chapter: Path, key: str, out: Path, threads: int) -
             executed = papermill.execute_notebook(
                 source,
                 temporary,
-                parameters=asdict(target),
+                parameters=parameters_of(chapter, target),
                 kernel_name="python3",
                 progress_bar=False,
                 config=Config(options),
@@ -286,7 +312,7 @@ def _execute(target: Target, chapter: Path, key: str, out: Path, threads: int) -
         "key": key,
         "sha256": files.sha256(notebook),
         "chapter": chapter.stem,
-        "parameters": asdict(target),
+        "parameters": parameters_of(chapter, target),
         "data": provenance.data_digest(target.dataset, target.root),
         "weights": provenance.weights_digest(target.weights),
         "commit": provenance.commit(),

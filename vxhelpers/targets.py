@@ -34,6 +34,11 @@ class Target:
         Folder that the manifest's paths start from.
     seed, profile
         Seed of everything random; ``"standard"``, or ``"quick"`` for fewer clips.
+    detector
+        What finds objects in the videos (see :func:`vxhelpers.detection.load_detector`); None
+        where none was named, and then there are no concepts.
+    objects
+        Labels of the detector to make concepts of; None for those it finds in enough videos.
     """
 
     action: str
@@ -43,6 +48,12 @@ class Target:
     weights: str | None = None
     seed: int = 0
     profile: str = "standard"
+    detector: str | None = None
+    objects: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.objects is not None:
+            object.__setattr__(self, "objects", tuple(self.objects))
 
     @property
     def slug(self) -> str:
@@ -110,6 +121,8 @@ def choose(
     weights: str | None = None,
     seed: int | None = None,
     profile: str | None = None,
+    detector: str | None = None,
+    objects: Sequence[str] | None = None,
 ) -> list[Target]:
     """Turn what the user named into targets; the table fills in what was left out.
 
@@ -120,8 +133,10 @@ def choose(
     actions
         Class names. None named: the table's classes (of ``dataset`` where one is named), and for a
         data set that the table does not list, its first two classes.
-    dataset, root, model, weights, seed, profile
+    dataset, root, model, weights, seed, profile, detector
         As in `Target`; None takes the table's default for the class's data set.
+    objects
+        As in `Target`.
 
     Returns
     -------
@@ -133,7 +148,8 @@ def choose(
     UnknownNameError
         If a class is not in the data, or no shipped weights have this name.
     InputError
-        If ``weights`` names a file that does not exist.
+        If ``weights`` or ``detector`` names a file that does not exist, or objects are named for
+        a class without a detector.
     """
     listed = [(row["action"], row["dataset"]) for row in table["classes"]]
     if actions:
@@ -144,6 +160,8 @@ def choose(
             pairs = [(action, dataset) for action in labels_of(dataset)[:2]]
     if weights is not None and _is_path(weights) and not Path(weights).is_file():
         raise InputError(f"{weights}: no such weights file")
+    if detector is not None and Path(detector).parent != Path() and not Path(detector).exists():
+        raise InputError(f"{detector}: no such detector, neither a file nor a folder")
     targets = []
     for action, source in dict.fromkeys(pairs):
         if action not in (labels := labels_of(source)):
@@ -164,8 +182,12 @@ def choose(
                 weights or (None if model else default.get("weights")),
                 fixed.get("seed", 0) if seed is None else seed,
                 profile or fixed.get("profile", "standard"),
+                detector or default.get("detector"),
+                tuple(objects) if objects else None,
             )
         )
+        if objects and targets[-1].detector is None:
+            raise InputError(f"{source}: objects need a detector that finds them (--detector)")
     return targets
 
 
