@@ -195,16 +195,37 @@ def gallery(players: Sequence[Player], *, columns: int = 2) -> Gallery:
     return Gallery(tuple(players), columns)
 
 
+def sprites(frames: Frames, *, columns: int, max_side: int = 256) -> tuple[bytes, int, int]:
+    """Lay frames out in one picture, quickly, for a page that is alive.
+
+    Parameters
+    ----------
+    frames
+        ``(T, H, W, 3)`` uint8, RGB; reduced to ``max_side`` pixels when larger.
+    columns
+        Frames in a row of the picture.
+
+    Returns
+    -------
+    bytes, int, int
+        A WebP file, without loss up to a million pixels; width and height of a frame in it.
+    """
+    pictures = _reduce(frames, max_side)
+    sheet = _sheet(pictures, columns)
+    kind = "lossless" if sheet.width * sheet.height <= 1_000_000 else "quick"
+    return _encoded(sheet, kind), pictures.shape[2], pictures.shape[1]
+
+
 def _fragment(players: Sequence[Player], *, columns: int) -> str:
     return (
-        f'<div class="vx-players" style="--columns:{columns}"><style>{_asset("player.css")}</style>'
-        f"{''.join(p.markup for p in players)}<script>{_asset('player.js')}</script></div>"
+        f'<div class="vx-players" style="--columns:{columns}"><style>{asset("player.css")}</style>'
+        f"{''.join(p.markup for p in players)}<script>{asset('player.js')}</script></div>"
     )
 
 
 @cache
-def _asset(name: str) -> str:
-    """Text of a shipped file, without indentation, comment lines and blank lines."""
+def asset(name: str) -> str:
+    """Text of a file of ``assets/``, without indentation, comment lines and blank lines."""
     lines = (files("vxhelpers") / "assets" / name).read_text(encoding="utf-8").splitlines()
     return "\n".join(s for line in lines if (s := line.strip()) and not s.startswith("//"))
 
@@ -278,16 +299,26 @@ def _sheet(stack: npt.NDArray[np.uint8], columns: int) -> Image.Image:
 
 def _image(sheet: Image.Image, classes: str, alt: str, *, hidden: bool = False) -> str:
     """An ``img`` element that carries its own data; maps are stored without loss."""
-    kind, options = (
-        ("png", {"optimize": True}) if hidden else ("webp", {"quality": 80, "method": 6})
-    )
-    buffer = io.BytesIO()
-    sheet.save(buffer, kind, **options)
-    data = base64.b64encode(buffer.getvalue()).decode()
+    kind = "png" if hidden else "webp"
+    data = base64.b64encode(_encoded(sheet, kind)).decode()
     return (
         f'<img class="{classes}" alt="{_escape(alt)}"{" hidden" if hidden else ""} '
         f'src="data:image/{kind};base64,{data}">'
     )
+
+
+_KINDS: Mapping[str, dict[str, Any]] = {
+    "png": {"format": "png", "optimize": True},
+    "webp": {"format": "webp", "quality": 80, "method": 6},
+    "quick": {"format": "webp", "quality": 90, "method": 1},
+    "lossless": {"format": "webp", "lossless": True, "method": 1},
+}
+
+
+def _encoded(sheet: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    sheet.save(buffer, **_KINDS[kind])
+    return buffer.getvalue()
 
 
 def _path(mask: Masks) -> str:
