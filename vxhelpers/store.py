@@ -68,6 +68,10 @@ class Store:
         name = key(parts)
         return self.root / name[:2] / f"{name}.npz"
 
+    def find(self, parts: Mapping[str, Any]) -> dict[str, Value] | None:
+        """The stored result of these parts; None where there is none, or a damaged one."""
+        return _read(self.path(parts))
+
     def get_or_compute(
         self, parts: Mapping[str, Any], compute: Callable[[], Mapping[str, Value]]
     ) -> dict[str, Value]:
