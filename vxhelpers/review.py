@@ -1,60 +1,32 @@
-"""What a person decided about the clips of a concept folder, kept beside them.
+"""What a person decided about the clips of a concept folder, kept beside them in ``review.csv``.
 
-``review.csv`` is a log: one row a decision, in the order they were made, and the last row of a clip
-counts. Taking a decision back removes its row, so that what was decided before counts again. Every
-row has the SHA-256 of the file that was seen: where a clip has been replaced under its old name,
-the old decision no longer counts. The file is read anew before each change, under a lock, and
-written whole and synchronised to disk: neither a killed process nor a second reviewer at the same
-folder loses a row, and a file that cannot be understood is never written over.
+The file is a log (see :mod:`vxhelpers.decisions`), in which the last row of a clip counts. Where
+several clips show one track (moving and still, in place and centred, controls), as
+``provenance.json`` tells, a decision about one of them is one about them all. A row has the SHA-256
+of the file that was seen: where a clip has been replaced under its old name, the old decision no
+longer counts.
 """
 
-import csv
 import getpass
-import os
+import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from vxhelpers import decisions
 from vxhelpers.data import DataSet, open_data
+from vxhelpers.decisions import KINDS, Decision
 from vxhelpers.errors import InputError, ManifestError, UnknownNameError
-from vxhelpers.files import WriteError, replacing
 from vxhelpers.manifest import Row
 from vxhelpers.scan import scan
 
 FILE = "review.csv"
 LISTING = "concepts.csv"
-COLUMNS = ("clip_id", "decision", "reviewer", "at", "sha256")
-DECISIONS = ("accept", "reject", "skip")
-
-
-@dataclass(frozen=True)
-class Decision:
-    """One row of ``review.csv``.
-
-    Parameters
-    ----------
-    clip_id
-        The clip.
-    decision
-        ``"accept"``, ``"reject"``, or ``"skip"`` for a clip that was seen and left open.
-    reviewer
-        Who decided; empty where the reviewer gave no name.
-    at
-        When, in UTC to the second: ``2026-03-01T12:30:00+00:00``.
-    sha256
-        Of the clip's file as it was; empty where not known.
-    """
-
-    clip_id: str
-    decision: str
-    reviewer: str
-    at: str
-    sha256: str = ""
+PROVENANCE = "provenance.json"
 
 
 @dataclass(frozen=True)
@@ -64,11 +36,11 @@ class Counts:
     Parameters
     ----------
     accepted, rejected
-        Clips that a person decided about.
+        Tracks that a person decided about; a clip of which no track is known is one by itself.
     skipped
-        Clips that a person saw and left open.
+        Tracks that a person saw and left open.
     unseen
-        Clips without a decision about the content that they have now.
+        Tracks without a decision about the content that their clips have now.
     reviewers
         Who accepted or rejected, sorted.
     """
@@ -81,7 +53,7 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """All clips."""
+        """All tracks."""
         return self.accepted + self.rejected + self.skipped + self.unseen
 
     def __str__(self) -> str:
@@ -106,6 +78,10 @@ class Review:
         The clips: ``data.rows()`` in the order in which they are shown.
     log
         The rows of ``review.csv``.
+    tracks
+        Clip ids to the track that they show, for clips that are one of several.
+    moving
+        Ids of the clips that show their track as it moves, where that is known.
     unreadable
         Clip ids to what is wrong with their file, as far as it is known without decoding.
     """
@@ -113,6 +89,8 @@ class Review:
     folder: Path
     data: DataSet
     log: tuple[Decision, ...]
+    tracks: Mapping[str, str] = field(default_factory=dict)
+    moving: frozenset[str] = frozenset()
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -124,15 +102,26 @@ class Review:
     def decided(self) -> Mapping[str, Decision]:
         """Clip ids to the decision that counts; clips without one are not in it."""
         content = {row.clip_id: row.sha256 for row in self.data.manifest.rows}
-        found: dict[str, Decision] = {}
+        last: dict[str, Decision] = {}
         for row in self.log:
             if not row.sha256 or content[row.clip_id] in ("", row.sha256):
-                found[row.clip_id] = row
-        return found
+                last[self.tracks.get(row.clip_id, row.clip_id)] = row
+        tracks = {clip_id: self.tracks.get(clip_id, clip_id) for clip_id in content}
+        return {clip_id: last[track] for clip_id, track in tracks.items() if track in last}
+
+    def one_each(self, rows: Sequence[Row] | None = None) -> tuple[str, ...]:
+        """Ids of one clip a track, the moving one where there is one, of some rows or of all."""
+        shown: dict[str, str] = {}
+        for row in self.data.manifest.rows if rows is None else rows:
+            track = self.tracks.get(row.clip_id, row.clip_id)
+            known = shown.setdefault(track, row.clip_id)
+            if known not in self.moving and row.clip_id in self.moving:
+                shown[track] = row.clip_id
+        return tuple(shown.values())
 
     def counts(self, ids: Sequence[str] | None = None) -> Counts:
-        """How many of the named clips (all unless given) were accepted, rejected, skipped."""
-        ids = [row.clip_id for row in self.data.manifest.rows] if ids is None else ids
+        """How far the review of the named clips, or of one clip of every track, is."""
+        ids = self.one_each() if ids is None else ids
         rows = [self.decided[x] for x in ids if x in self.decided]
         kinds = Counter(row.decision for row in rows)
         names = {row.reviewer for row in rows if row.decision != "skip" and row.reviewer}
@@ -177,14 +166,23 @@ def load(folder: str | Path, data: DataSet | None = None) -> Review:
     Raises
     ------
     ManifestError
-        If there is no such folder, or no clip in it; or if ``review.csv`` has a header, a row, a
-        decision, a time or a clip that cannot be: the text names file and line.
+        If there is no such folder, or no clip in it; if ``provenance.json`` cannot be used; or if
+        ``review.csv`` has a header, a row, a decision, a time or a clip that cannot be: the text
+        names file and line.
     """
     folder = Path(folder)
     unreadable: dict[str, str] = {}
     if data is None:
         data, unreadable = _open(folder)
-    return Review(folder, data, _read(folder / FILE, data), unreadable)
+    facts = _facts(folder / PROVENANCE)
+    tracks = {clip_id: str(fact["piece"]) for clip_id, fact in facts.items() if "piece" in fact}
+    moving = {
+        clip_id
+        for clip_id, fact in facts.items()
+        if fact.get("kind") == "moving" and not fact.get("control")
+    }
+    log = decisions.read(folder / FILE, _ids(data))
+    return Review(folder, data, log, tracks, frozenset(moving), unreadable)
 
 
 def decide(review: Review, clip_id: str, decision: str, *, reviewer: str | None = None) -> Review:
@@ -195,7 +193,7 @@ def decide(review: Review, clip_id: str, decision: str, *, reviewer: str | None 
     review
         As loaded, or as the last call gave it.
     clip_id, decision
-        The clip, and one of :data:`DECISIONS`; an earlier decision about it is overruled.
+        The clip, and one of :data:`vxhelpers.decisions.KINDS`; overrules earlier decisions.
     reviewer
         Who decides; the name of the account unless given.
 
@@ -211,14 +209,13 @@ def decide(review: Review, clip_id: str, decision: str, *, reviewer: str | None 
     known = {row.clip_id: row for row in review.data.manifest.rows}
     if clip_id not in known:
         raise UnknownNameError("clip", clip_id, known, where=str(review.folder))
-    if decision not in DECISIONS:
-        raise UnknownNameError("decision", decision, DECISIONS)
+    if decision not in KINDS:
+        raise UnknownNameError("decision", decision, KINDS)
     name = account() if reviewer is None else " ".join(reviewer.split())
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    with _locked(review.folder):
-        log = _read(review.file, review.data)
-        row = Decision(clip_id, decision, name, at, known[clip_id].sha256)
-        return _write(review, (*log, row))
+    with decisions.changing(review.file, known) as log:
+        log.append(Decision(clip_id, decision, name, at, known[clip_id].sha256))
+    return replace(review, log=tuple(log))
 
 
 def undo(review: Review, *, reviewer: str | None = None) -> tuple[Review, str]:
@@ -237,17 +234,16 @@ def undo(review: Review, *, reviewer: str | None = None) -> tuple[Review, str]:
         As :func:`decide`.
     """
     name = account() if reviewer is None else " ".join(reviewer.split())
-    with _locked(review.folder):
-        log = list(_read(review.file, review.data))
+    with decisions.changing(review.file, _ids(review.data)) as log:
         last = max((k for k, row in enumerate(log) if row.reviewer == name), default=None)
         if last is None:
             raise InputError(f"{review.file}: has no decision of {name or 'yours'} to take back")
         taken = log.pop(last)
-        return _write(review, tuple(log)), taken.clip_id
+    return replace(review, log=tuple(log)), taken.clip_id
 
 
 def counts(folder: str | Path) -> Counts:
-    """How many clips of a folder a person accepted, rejected, skipped or has not seen.
+    """How many tracks of a folder a person accepted, rejected, skipped or has not seen.
 
     Raises
     ------
@@ -263,6 +259,10 @@ def account() -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
         return ""
+
+
+def _ids(data: DataSet) -> set[str]:
+    return {row.clip_id for row in data.manifest.rows}
 
 
 def _open(folder: Path) -> tuple[DataSet, dict[str, str]]:
@@ -285,85 +285,14 @@ def _open(folder: Path) -> tuple[DataSet, dict[str, str]]:
     return DataSet(str(folder), whole.labels, whole, whole.digest, folder), unreadable
 
 
-def _read(path: Path, data: DataSet) -> tuple[Decision, ...]:
-    """The rows of the file, none where there is no file; each of them checked."""
+def _facts(path: Path) -> Mapping[str, Mapping[str, Any]]:
+    """What is known about each clip of a folder that was made here; nothing where it was not."""
     if not path.is_file():
-        return ()
-    known = {row.clip_id for row in data.manifest.rows}
-    log: list[Decision] = []
-    line = 1
+        return {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ()) not in (COLUMNS, COLUMNS[:-1]):
-                raise ManifestError(
-                    f"{path}, line 1: the header must be {','.join(COLUMNS)} with or without "
-                    f"sha256, not {','.join(reader.fieldnames or ()) or 'empty'!r:.120}; restore "
-                    "it, or move the file away to begin anew"
-                )
-            for cells in reader:
-                line = reader.line_num
-                log.append(_row(cells, known, f"{path}, line {line}"))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path}, after line {line}: is not a CSV in UTF-8: {error}") from error
-    return tuple(log)
-
-
-def _row(cells: Mapping[str, Any], known: set[str], where: str) -> Decision:
-    if None in cells or None in cells.values():
-        raise ManifestError(f"{where}: has more or fewer cells than the header")
-    row = Decision(**{name: text.strip() for name, text in cells.items()})
-    mend = "correct the line or delete it"
-    if row.clip_id not in known:
-        error = UnknownNameError("clip", row.clip_id, known)
-        raise ManifestError(f"{where}: {error}; {mend}")
-    if row.decision not in DECISIONS:
-        raise ManifestError(
-            f"{where}: decision {row.decision!r:.80} is none of {', '.join(DECISIONS)}; {mend}"
-        )
-    try:
-        zone = datetime.fromisoformat(row.at).tzinfo
-    except ValueError:
-        zone = None
-    if zone is None:
-        raise ManifestError(
-            f"{where}: at {row.at!r:.80} is no time such as 2026-03-01T12:30:00+00:00; {mend}"
-        )
-    if row.sha256 and (len(row.sha256) != 64 or set(row.sha256) - set("0123456789abcdef")):
-        raise ManifestError(f"{where}: sha256 {row.sha256!r:.80} is not 64 hexadecimal digits")
-    return row
-
-
-def _write(review: Review, log: tuple[Decision, ...]) -> Review:
-    """Write the log; what a killed process left half-written is swept away first."""
-    for left in review.folder.glob(f".{Path(FILE).stem}.????????.csv"):
-        with suppress(OSError):
-            left.unlink()
-    with replacing(review.file) as path, path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(map(astuple, log))
-        file.flush()
-        os.fsync(file.fileno())
-    return replace(review, log=log)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One writer at a time; the lock of a killed process is gone with it. Not on Windows."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    path = folder / f".{Path(FILE).stem}.lock"
-    try:
-        file = path.open("a")
-    except OSError as error:
-        raise WriteError(
-            f"cannot write {folder / FILE}: {error.strerror}; the folder of the clips must be "
-            "writable for a review"
-        ) from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        facts = json.loads(path.read_text(encoding="utf-8"))["clips"]
+        if all(isinstance(fact, dict) for fact in facts.values()):
+            return dict(facts)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass
+    raise ManifestError(f"{path}: is no record of concept clips; make the folder anew")

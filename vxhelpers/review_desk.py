@@ -29,11 +29,10 @@ class Desk:
     folder
         As for :func:`vxhelpers.review.load`.
     concepts
-        Names of the concepts to look at. Unless given: those of the split ``concept`` where the
-        folder's manifest has one (their controls and the random clips are then left out), else
-        all.
+        Names of the concepts to look at. Unless given: the tracks of those in the split
+        ``concept`` where the folder's manifest has one, else all clips.
     everything
-        Look at all clips, random ones and controls too.
+        Look at all tracks, those of the random sets too.
     reviewer
         Written beside every decision; the name of the account unless given.
 
@@ -181,4 +180,4 @@ def _chosen(
         rows = [row for row in rows if row.label in concepts]
     elif not everything:
         rows = [row for row in rows if row.split == "concept"] or rows
-    return tuple(row.clip_id for row in rows)
+    return loaded.one_each(rows)

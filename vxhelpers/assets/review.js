@@ -1,5 +1,6 @@
 // Reviews concept clips. A page gives `start` an element, `ask`, which sends a message and promises
-// the answer, and how to begin again; nothing moves on before the decision is known to be on disk.
+// the answer, how to begin again, and whether to take the focus; nothing moves on before a decision
+// is known to be on disk.
 const NAMES = {a: "accept", r: "reject", s: "skip", u: "undo"};
 const KEYS = {ArrowLeft: "previous", ArrowRight: "next", " ": "play"};
 
@@ -20,12 +21,12 @@ const button = (name, classes, keys, ...content) => {
   return element;
 };
 
-export const start = (root, ask, again) => {
+export const start = (root, ask, again, focus) => {
   const title = make("h2", "vx-title"), progress = make("progress", "vx-progress");
   const status = make("p", "vx-status"), alarm = make("p", "vx-alarm");
   const label = make("strong", "vx-label"), id = make("span", "vx-id"), badge = make("span", "vx-badge");
   const canvas = make("canvas", ""), problem = make("p", "vx-problem"), note = make("span", "vx-note");
-  const figure = make("figure", "vx-clip", canvas, problem, make("figcaption", "", label, badge, id, note));
+  const figure = make("figure", "vx-clip", make("div", "vx-screen", canvas, problem), make("figcaption", "", label, badge, id, note));
   const play = button("play", "vx-play", "Space");
   const speed = make("select", "vx-speed");
   for (const x of [0.25, 0.5, 1, 2]) speed.append(new Option(`${x}×`, x, x == 1, x == 1));
@@ -126,7 +127,7 @@ export const start = (root, ask, again) => {
       problem.textContent = broken ? `This clip cannot be shown. ${broken}` : "";
       note.textContent = shown.note || "";
       if (!broken) {
-        const [w, h] = shown.tile, factor = Math.max(1, Math.ceil(336 / Math.max(w, h)));
+        const [w, h] = shown.tile, factor = Math.max(1, Math.ceil(448 / Math.max(w, h)));
         Object.assign(canvas, {width: w * factor, height: h * factor});
         canvas.setAttribute("aria-label", `${state.label}: ${shown.frames} frames, ` +
           `${(shown.frames / shown.fps).toFixed(1)} seconds, in a loop`);
@@ -137,7 +138,7 @@ export const start = (root, ask, again) => {
     if (state.ahead) picture(state.ahead).catch(() => {});
   };
 
-  const act = async (message, focus) => {
+  const act = async (message, take) => {
     busy = true;
     root.setAttribute("aria-busy", "true");
     const slow = setTimeout(() => {
@@ -149,7 +150,7 @@ export const start = (root, ask, again) => {
       if (!answer.error) {
         await show(answer);
         alarm.textContent = "";
-        if (focus) figure.focus({preventScroll: true});
+        if (take) figure.focus({preventScroll: true});
       }
     } catch {
       alarm.textContent = `No answer. Every decision that was shown as saved is on disk. ${again}`;
@@ -181,7 +182,7 @@ export const start = (root, ask, again) => {
     if (!event.repeat) perform(name);
   };
   setPlaying(playing);
-  act({do: "open"}, false);
+  act({do: "open"}, focus);
   return () => { ended = true; clearTimeout(timer); };
 };
 
@@ -203,7 +204,7 @@ export default {
     el.append(root);
     model.on("msg:custom", hear);
     const end = start(root, ask, "Wait if a cell is running; if the kernel was restarted, run this cell " +
-      "again to go on from there.");
+      "again to go on from there.", false);
     return () => { end(); model.off("msg:custom", hear); };
   },
 };
