@@ -15,7 +15,7 @@ from rich.progress import track
 from rich.table import Table
 from typer.core import TyperGroup
 
-from vxhelpers import book_cli
+from vxhelpers import book_cli, concepts_cli
 from vxhelpers.errors import InputError, VxError
 
 
@@ -45,6 +45,7 @@ data = typer.Typer(
     help="List, scan, verify and render the data that manifests describe.", no_args_is_help=True
 )
 app.add_typer(data, name="data")
+app.add_typer(concepts_cli.app, name="concepts")
 for command in (book_cli.run, book_cli.book, book_cli.pair):
     app.command()(command)
 

@@ -1,0 +1,282 @@
+"""The commands ``vx concepts``: make concept sets, list them, review them, train the detector."""
+
+import shlex
+import signal
+import sys
+import webbrowser
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from vxhelpers.errors import ManifestError, VxError
+
+if TYPE_CHECKING:
+    from vxhelpers.concept_folder import ConceptFolder
+
+console = Console()
+app = typer.Typer(
+    help="Concept clips: make them from videos, list, review; train the stage's detector.",
+    no_args_is_help=True,
+)
+
+
+class Where(StrEnum):
+    """Placements of ``vx concepts make``."""
+
+    in_place = "in_place"
+    centred = "centred"
+
+
+class Broken(StrEnum):
+    """Controls of ``vx concepts make``."""
+
+    shuffled = "shuffled"
+    reversed = "reversed"
+
+
+@app.command()
+def make(
+    data: Annotated[str, typer.Option(help="`stage:TASK`, a manifest's name, or a CSV.")],
+    action: Annotated[str, typer.Option(help="Class that the concepts are to explain.")],
+    objects: Annotated[
+        list[str], typer.Option("--object", help="Label of the detector; may be repeated.")
+    ],
+    root: Annotated[Path | None, typer.Option(help="Folder of a manifest's videos.")] = None,
+    detector: Annotated[
+        str, typer.Option(help="`stage`, `ground truth`, or a file or name of ultralytics'.")
+    ] = "stage",
+    out: Annotated[Path | None, typer.Option(help="Folder to write [default: cache].")] = None,
+    count: Annotated[int, typer.Option(help="Clips of each object.")] = 30,
+    per_video: Annotated[int, typer.Option(help="Of one object from one video at most.")] = 1,
+    sets: Annotated[int, typer.Option(help="Random sets, as large each.")] = 10,
+    scoring: Annotated[int, typer.Option(help="Clips to set aside to be scored.")] = 30,
+    split: Annotated[str, typer.Option(help="Where these are taken from.")] = "test",
+    placement: Annotated[
+        list[Where] | None, typer.Option(help="One of the two; else both.")
+    ] = None,
+    control: Annotated[list[Broken] | None, typer.Option(help="One of the two; else both.")] = None,
+    min_frames: Annotated[int, typer.Option(help="Of a clip; shorter tracks are dropped.")] = 12,
+    max_frames: Annotated[int, typer.Option(help="Of a clip; the best part is cut out.")] = 64,
+    allow_fewer: Annotated[
+        bool, typer.Option("--allow-fewer", help="Go on with fewer clips; recorded.")
+    ] = False,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out what cannot be read; list it.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of everything drawn.")] = 0,
+) -> None:
+    """Detect, track and cut out objects of a class's videos: concepts, random sets, controls.
+
+    The same command again finds the folder made before.
+
+    Examples:
+    `vx concepts make --data stage:tennis --action "playing tennis" --object racket --object ball` ·
+    `vx concepts make --data clips.csv --root clips --action golf --detector yolo11n.pt --object
+    person --count 25 --allow-fewer --out golf_concepts`
+    """
+    from vxhelpers import concept_sets
+    from vxhelpers.data import open_data
+
+    made = concept_sets.make(
+        open_data(data, root=root),
+        action,
+        objects,
+        detector=detector,
+        folder=out,
+        count=count,
+        per_video=per_video,
+        sets=sets,
+        scoring=scoring,
+        split=split,
+        placements=[x.value for x in placement or Where],
+        controls=[x.value for x in control or Broken],
+        min_frames=min_frames,
+        max_frames=max_frames,
+        allow_fewer=allow_fewer,
+        skip_unreadable=skip_unreadable,
+        seed=seed,
+        progress=_bar,
+    )
+    console.print(_found(made.provenance))
+    console.print(_sets(made))
+    _say(f"vx concepts review {shlex.quote(str(made.folder))}")
+
+
+@app.command("list")
+def list_(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Show this folder's sets [default: all of the cache].")
+    ] = None,
+) -> None:
+    """List the concept folders in the cache, or the sets of one folder and how they were found.
+
+    Examples: `vx concepts list` · `vx concepts list golf_concepts`
+    """
+    from vxhelpers import concept_sets
+    from vxhelpers.store import default_root
+
+    if folder is not None:
+        shown = concept_sets.read(folder, skip_unreadable=True)
+        if shown.provenance:
+            console.print(_found(shown.provenance))
+        console.print(_sets(shown))
+        return
+    home = default_root() / "concepts"
+    table = Table(
+        "folder", "of", "concepts", "reviewed", title=escape(f"Concept folders in {home}")
+    )
+    for path in sorted(home.glob("[!.]*/")):
+        try:
+            found = concept_sets.read(path, skip_unreadable=True)
+        except VxError as error:
+            table.add_row(path.name, "", escape(str(error)), "", style="red")
+            continue
+        known = found.provenance
+        names = ", ".join(item.name for item in found.select("concept"))
+        what = f"{known.get('action', '')}, {known.get('data', '')}"
+        table.add_row(path.name, *map(escape, (what, names, str(found.review))))
+    console.print(table)
+
+
+@app.command()
+def review(
+    folder: Annotated[Path, typer.Argument(help="Made here, or with <concept>/<video> in it.")],
+    concept: Annotated[
+        list[str] | None, typer.Option(help="Look at this one only; may be repeated.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Look at the clips of the random sets, too.")
+    ] = False,
+    reviewer: Annotated[
+        str | None, typer.Option(help="Your name [default: the account's].")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page, or only say where it is.")] = True,
+    port: Annotated[int, typer.Option(help="0: one that is free.", min=0, max=65535)] = 0,
+) -> None:
+    """Accept or reject clips on a page in the browser; Ctrl-C ends it, and nothing is lost.
+
+    Decisions go to `review.csv` in the folder, each at once. A decision about a clip holds for all
+    that show the same track. The page is served to this machine alone.
+
+    Keys: A accept, R reject, S skip, U undo, space pause, arrows back and forth.
+
+    Examples: `vx concepts review golf_concepts` ·
+    `vx concepts review my_clips --reviewer Anna --no-browser --port 8123`
+    """
+    from vxhelpers.review_desk import Desk
+    from vxhelpers.review_server import serving
+
+    desk = Desk(folder, concepts=concept, everything=everything, reviewer=reviewer)
+    stop = Event()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        with serving(desk, port=port) as address:
+            _say(f"{desk.title}: {desk.counts()}")
+            _say(f"{address}  (Ctrl-C ends)")
+            if browser and not webbrowser.open(address):
+                _say("no browser could be started: open the address in one on this machine")
+            while not stop.wait(0.5):
+                pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    _say(str(desk.counts()))
+
+
+@app.command("train-detector")
+def train_detector(
+    out: Annotated[Path, typer.Option(help="Weights to write (.safetensors); card beside it.")],
+    images: Annotated[int, typer.Option(help="Training pictures.")] = 8000,
+    epochs: Annotated[int, typer.Option(help="Times that each is seen.")] = 12,
+    image_size: Annotated[int, typer.Option(help="Of the input, in pixels.")] = 224,
+    seed: Annotated[int, typer.Option(help="Of weights, frames, order, augmentation.")] = 0,
+    threads: Annotated[int | None, typer.Option(help="Of torch.")] = None,
+) -> None:
+    """Train the small detector of the stage on rendered scenes, and measure it on other ones.
+
+    Example: `vx concepts train-detector --out stage.safetensors`
+    """
+    from vxhelpers import detection_train
+
+    card = detection_train.train_detector(
+        out,
+        images=images,
+        epochs=epochs,
+        image_size=image_size,
+        seed=seed,
+        threads=threads,
+        command=shlex.join(["vx", *sys.argv[1:]]),
+    )
+    test = card["test"]
+    title = f"{test['frames']} frames of {test['clips']} test clips, at {test['confidence']}"
+    table = Table("label", "boxes", "precision", "recall", "AP50", "IoU", title=escape(title))
+    for label, row in test["labels"].items():
+        figures = (row[name] for name in ("precision", "recall", "ap50", "iou"))
+        cells = ("none" if x is None else f"{x:.3f}" for x in figures)
+        table.add_row(escape(label), str(row["true"]), *cells)
+    console.print(table)
+
+
+def _bar(items: Iterable[Any], total: int) -> Iterable[Any]:
+    return track(items, description="clips", total=total, console=Console(stderr=True))
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _found(record: Mapping[str, Any]) -> Table:
+    """How many tracks were found, kept and dropped; tells of videos that could not be read."""
+    title = f"{record['action']}, {record['data']}, detector {record['detector']}"
+    names = ("label", "videos", "with it", "tracks", "kept", "dropped", "clips")
+    table = Table(*names, title=escape(title))
+    asked, got = record["asked"], record["got"]
+    try:
+        for part, tally in record["found"].items():
+            for label, seen in tally["labels"].items():
+                dropped = ", ".join(f"{n} {reason}" for reason, n in seen["dropped"].items())
+                figures = (str(seen[name]) for name in ("videos", "with", "found", "kept"))
+                clips = f"{got[label]} of {asked[label]}" if label in got else ""
+                name = f"{label} (random)" if part == "random" else label
+                row = (name, *figures, dropped or "none", clips if part == "concept" else "")
+                table.add_row(*map(escape, row))
+            if unreadable := tally["unreadable"]:
+                table.caption = f"{len(unreadable)} videos could not be read"
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ManifestError(f"provenance.json: its counts cannot be read: {error!r}") from error
+    return table
+
+
+def _sets(folder: "ConceptFolder") -> Table:
+    table = Table("concept", "role", "clips", title=escape(str(folder.folder)))
+    random = folder.select("random")
+    for item in folder.sets.values():
+        if item.concept.role != "random":
+            table.add_row(escape(item.name), item.concept.role, str(len(item)))
+    for kind in ("moving", "still"):
+        for placement in ("in_place", "centred"):
+            sizes = {
+                len(item)
+                for item in random
+                if (item.concept.kind, item.concept.placement) == (kind, placement)
+            }
+            number = sum(
+                (item.concept.kind, item.concept.placement) == (kind, placement) for item in random
+            )
+            if number:
+                of = " or ".join(map(str, sorted(sizes)))
+                words = f"random {kind}" + (" centred" if placement == "centred" else "")
+                table.add_row(f"{words}, {number} sets", "random", f"{of} each")
+    table.caption = escape(f"{folder.review}; {len(folder.left_out)} clips left out")
+    return table
