@@ -117,8 +117,8 @@ def accuracy(
     )
 
 
-def wilson(correct: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of a share, for ``correct`` of ``n``."""
+def wilson(correct: float, n: float, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson score interval of a share, for ``correct`` of ``n`` (maybe effective numbers)."""
     if not (0 <= correct <= n and n > 0 and 0 < confidence < 1):
         raise InputError(f"no interval for {correct} of {n} at confidence {confidence}")
     z = NormalDist().inv_cdf((1 + confidence) / 2)
