@@ -245,7 +245,8 @@ def load_detector(
     with keeping_threads():
         net, own_size = _open(path)
         options = {"imgsz": image_size or own_size, "device": device, "iou": OVERLAP}
-        options |= {"mode": "predict", "task": "detect", "save": False, "verbose": False}
+        options |= {"mode": "predict", "task": "detect", "rect": True}
+        options |= {"save": False, "verbose": False}
         try:
             predictor = DetectionPredictor(overrides=options)
             predictor.setup_model(net, verbose=False)
