@@ -4,6 +4,7 @@ import shlex
 import signal
 import sys
 import webbrowser
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from vxhelpers.errors import ManifestError, VxError
+from vxhelpers.errors import VxError
 
 if TYPE_CHECKING:
     from vxhelpers.concept_folder import ConceptFolder
@@ -105,8 +106,7 @@ def make(
         seed=seed,
         progress=_bar,
     )
-    console.print(_found(made.provenance))
-    console.print(_sets(made))
+    _show(made)
     _say(f"vx concepts review {shlex.quote(str(made.folder))}")
 
 
@@ -124,10 +124,7 @@ def list_(
     from vxhelpers.store import default_root
 
     if folder is not None:
-        shown = concept_sets.read(folder, skip_unreadable=True)
-        if shown.provenance:
-            console.print(_found(shown.provenance))
-        console.print(_sets(shown))
+        _show(concept_sets.read(folder, skip_unreadable=True))
         return
     home = default_root() / "concepts"
     table = Table(
@@ -236,47 +233,47 @@ def _say(text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def _show(folder: "ConceptFolder") -> None:
+    """How the clips of a folder were found, its sets, and what a person decided about them."""
+    if folder.provenance:
+        console.print(_found(folder.provenance))
+        for tally in folder.provenance["found"].values():
+            for clip_id, why in tally["unreadable"].items():
+                console.print(f"left out {clip_id}: {why}", style="yellow", markup=False)
+    console.print(_sets(folder))
+    _say(str(folder.review))
+    for reason, number in Counter(folder.left_out.values()).items():
+        _say(f"left out {number}: {reason}")
+
+
 def _found(record: Mapping[str, Any]) -> Table:
-    """How many tracks were found, kept and dropped; tells of videos that could not be read."""
+    """How many tracks were found, kept and dropped."""
     title = f"{record['action']}, {record['data']}, detector {record['detector']}"
     names = ("label", "videos", "with it", "tracks", "kept", "dropped", "clips")
     table = Table(*names, title=escape(title))
     asked, got = record["asked"], record["got"]
-    try:
-        for part, tally in record["found"].items():
-            for label, seen in tally["labels"].items():
-                dropped = ", ".join(f"{n} {reason}" for reason, n in seen["dropped"].items())
-                figures = (str(seen[name]) for name in ("videos", "with", "found", "kept"))
-                clips = f"{got[label]} of {asked[label]}" if label in got else ""
-                name = f"{label} (random)" if part == "random" else label
-                row = (name, *figures, dropped or "none", clips if part == "concept" else "")
-                table.add_row(*map(escape, row))
-            if unreadable := tally["unreadable"]:
-                table.caption = f"{len(unreadable)} videos could not be read"
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ManifestError(f"provenance.json: its counts cannot be read: {error!r}") from error
+    for part, tally in record["found"].items():
+        for label, seen in tally["labels"].items():
+            dropped = ", ".join(f"{n} {reason}" for reason, n in seen["dropped"].items()) or "none"
+            figures = (str(seen[name]) for name in ("videos", "with", "found", "kept"))
+            chance = part == "random"
+            name = f"{label} (random)" if chance else label
+            clips = "" if chance else f"{got[label]} of {asked[label]}"
+            table.add_row(*map(escape, (name, *figures, dropped, clips)))
     return table
 
 
 def _sets(folder: "ConceptFolder") -> Table:
     table = Table("concept", "role", "clips", title=escape(str(folder.folder)))
-    random = folder.select("random")
+    random: dict[str, list[int]] = {}
     for item in folder.sets.values():
-        if item.concept.role != "random":
+        if item.concept.role == "random":
+            kind = f"random {item.concept.kind}"
+            name = f"{kind} centred" if item.concept.placement == "centred" else kind
+            random.setdefault(name, []).append(len(item))
+        else:
             table.add_row(escape(item.name), item.concept.role, str(len(item)))
-    for kind in ("moving", "still"):
-        for placement in ("in_place", "centred"):
-            sizes = {
-                len(item)
-                for item in random
-                if (item.concept.kind, item.concept.placement) == (kind, placement)
-            }
-            number = sum(
-                (item.concept.kind, item.concept.placement) == (kind, placement) for item in random
-            )
-            if number:
-                of = " or ".join(map(str, sorted(sizes)))
-                words = f"random {kind}" + (" centred" if placement == "centred" else "")
-                table.add_row(f"{words}, {number} sets", "random", f"{of} each")
-    table.caption = escape(f"{folder.review}; {len(folder.left_out)} clips left out")
+    for name, sizes in random.items():
+        of = " or ".join(map(str, sorted(set(sizes))))
+        table.add_row(f"{name}, {len(sizes)} sets", "random", f"{of} each")
     return table

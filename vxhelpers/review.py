@@ -185,6 +185,17 @@ def load(folder: str | Path, data: DataSet | None = None) -> Review:
     return Review(folder, data, log, tracks, frozenset(moving), unreadable)
 
 
+def reload(review: Review) -> Review:
+    """The same clips with the decisions that are in the file now.
+
+    Raises
+    ------
+    ManifestError
+        If ``review.csv`` cannot be understood.
+    """
+    return replace(review, log=decisions.read(review.file, _ids(review.data)))
+
+
 def decide(review: Review, clip_id: str, decision: str, *, reviewer: str | None = None) -> Review:
     """Add a decision to the file and give the review as it then is.
 

@@ -99,7 +99,7 @@ class Desk:
 
     def _answer(self, what: str, clip_id: str) -> dict[str, Any]:
         if what == "open":
-            self.review = review.load(self.review.folder)
+            self.review = review.reload(self.review)
             return self._state(self.review.following(self.ids), "")
         if what == "undo":
             self.review, clip_id = review.undo(self.review, reviewer=self.reviewer)
