@@ -15,31 +15,52 @@ Solver = Literal["mean", "logistic", "ridge", "svm", "linear_svc", "sgd"]
 SOLVERS: tuple[Solver, ...] = ("mean", "logistic", "ridge", "svm", "linear_svc", "sgd")
 FROM_ORIGIN = frozenset({"linear_svc", "sgd"})  # their vector depends on where the origin is
 
-_STEPS = 100  # of Newton's method; a dozen are usual
+_STEPS = 100  # of Newton's method; half a dozen are usual
+_HALVINGS = 40  # of one step
 
 
 def solve(
     K: Matrix, y: Matrix, solver: Solver, C: float, seed: int
 ) -> tuple[Matrix, Matrix, Matrix]:
-    """Weights ``(B, n)``, biases ``(B,)`` and lengths ``(B,)``, 0 where there is no direction."""
-    local, b = K, np.zeros(len(K))
-    if solver not in FROM_ORIGIN:
-        # The clips' own mean as origin: free, as weights sum to zero, and better conditioned.
-        local = K - K.mean(1, keepdims=True)
-        local -= local.mean(2, keepdims=True)
+    """Solve a batch of problems of one size; `vxhelpers.cav.fit` says what each solver finds.
+
+    Parameters
+    ----------
+    K
+        ``(B, n, n)`` scalar products of each problem's clips.
+    y
+        ``(n,)`` their labels, +1 or -1, the same for all problems.
+
+    Returns
+    -------
+    tuple
+        Weights ``(B, n)`` of the clips, biases ``(B,)`` and the vectors' lengths ``(B,)``, which
+        are 0 where rounding is all that there is of a direction.
+    """
+    level = K.mean(1)
     if solver == "mean":
         a = np.where(y > 0, 1 / (y > 0).sum(), -1 / (y < 0).sum()) + np.zeros((len(K), 1))
-        f = _times(local, a)
-        b[:] = -(f[:, y > 0].mean(1) + f[:, y < 0].mean(1)) / 2
+        b = np.zeros(len(K))
     elif solver == "sgd":
-        a, b = _descend(local, y, seed)
+        a, b = _descend(K, y, seed)
+    elif solver in FROM_ORIGIN:
+        a, b = _newton(K, y, _LOSSES[solver], C, free=False)
     else:
-        a, b = _newton(local, y, _LOSSES[solver], C, free=solver not in FROM_ORIGIN)
-    square = np.einsum("bi,bij,bj->b", a, local, a)
-    reach = np.abs(a).sum(1) ** 2 * np.einsum("bii->bi", local).max(1)
-    norm = np.sqrt(np.where(square > 1e-9 * reach, square, 0))
-    if solver not in FROM_ORIGIN:
-        b -= _times(K, a).mean(1)
+        # The clips' own mean as origin: free, as weights sum to zero, and better conditioned.
+        centred = K - level[:, None, :] - (level - level.mean(1, keepdims=True))[:, :, None]
+        a, b = _newton(centred, y, _LOSSES[solver], C, free=True)
+    f = _times(K, a)
+    if solver == "mean":
+        b -= (f[:, y > 0].mean(1) + f[:, y < 0].mean(1)) / 2
+    elif solver not in FROM_ORIGIN:
+        b -= f.mean(1)
+
+    square, size = (a * f).sum(1), np.abs(a).sum(1) ** 2
+    diagonal = np.einsum("bii->bi", K)
+    spread = (diagonal - 2 * level).max(1) + level.mean(1)
+    least = size * np.maximum(1e-9 * spread, 1e-13 * diagonal.max(1))
+    norm = np.zeros(len(K))
+    norm[square > least] = np.sqrt(square[square > least])
     return a, b, norm
 
 
@@ -54,7 +75,7 @@ def _squared(f: Matrix, y: Matrix, C: float) -> tuple[Matrix, Matrix, Matrix]:
 
 def _squared_hinge(f: Matrix, y: Matrix, C: float) -> tuple[Matrix, Matrix, Matrix]:
     slack = np.maximum(1 - y * f, 0)
-    return C * slack**2, 2 * C * y * slack, 2 * C * (slack > 0)
+    return C * slack**2, 2 * C * y * slack, np.where(slack > 0, 2 * C, 0.0)
 
 
 # Of decisions f (B, n): the loss of each clip, its slope downhill and its curvature.
@@ -75,41 +96,66 @@ def _newton(K: Matrix, y: Matrix, loss: _Loss, C: float, *, free: bool) -> tuple
     not free is the weight of one more feature, of value 1. Solved problems leave the batch.
     """
     count, n = K.shape[:2]
+    a_out, b_out, left = np.zeros((count, n)), np.zeros(count), np.arange(count)
     K = K if free else K + 1
     a, b, f = np.zeros((count, n)), np.zeros(count), np.zeros((count, n))
-    left = np.arange(count)  # still to be solved
-    for _ in range(_STEPS):
-        kernel, a0, b0, f0 = K[left], a[left], b[left], f[left]
-        cost, slope, curve = loss(f0, y, C)
+    cost, slope, curve = loss(f, y, C)
+    for step in range(_STEPS):
         # (1 + curve K) da + curve db = slope - a, with a db that makes a sum to zero.
-        system = curve[:, :, None] * kernel
+        system = curve[:, :, None] * K
         system[:, range(n), range(n)] += 1
-        u, v = np.moveaxis(np.linalg.solve(system, np.stack([slope - a0, curve], 2)), 2, 0)
+        u, v = np.moveaxis(np.linalg.solve(system, np.stack([slope - a, curve], 2)), 2, 0)
         db = np.zeros(len(left))
         if free:
-            np.divide((u + a0).sum(1), v.sum(1), out=db, where=v.sum(1) > 0)
+            np.divide((u + a).sum(1), v.sum(1), out=db, where=v.sum(1) > 0)
         da = u - db[:, None] * v
-        df = _times(kernel, da) + db[:, None]
+        df = _times(K, da) + db[:, None]
 
-        start = (a0 * (f0 - b0[:, None])).sum(1) / 2 + cost.sum(1)
-        fall = (da * (f0 - b0[:, None])).sum(1) - (slope * df).sum(1)  # negative
+        before = _half_square(a, b, f) + cost.sum(1)
+        fall = 2 * _half_square(da, b, f) - (slope * df).sum(1)  # negative
         t = np.ones(len(left))
-        for _ in range(40):
-            a1, b1, f1 = a0 + t[:, None] * da, b0 + t * db, f0 + t[:, None] * df
-            reached = (a1 * (f1 - b1[:, None])).sum(1) / 2 + loss(f1, y, C)[0].sum(1)
-            high = reached > start + 1e-4 * t * fall + 1e-12 * np.abs(start)
+        for _ in range(_HALVINGS):
+            at = a + t[:, None] * da, b + t * db, f + t[:, None] * df
+            cost, slope, curve = loss(at[2], y, C)
+            high = _half_square(*at) + cost.sum(1) > before + 1e-4 * t * fall + 1e-12 * before
             if not high.any():
                 break
             t[high] /= 2
-        a[left], b[left], f[left] = a1, b1, f1
-        moved = np.abs(df).max(1) > 1e-10 * np.abs(f1).max(1)
-        left = left[moved | (t < 1)]
-        if not len(left):
-            return (a - a.mean(1, keepdims=True), b) if free else (a, a.sum(1))
+        a, b, f = at
+        if step == 0 and loss is _logistic:
+            # The first step stops short of wide margins, which Newton widens by one a step.
+            scale = _rescale(_half_square(a, b, f), f, y, C)
+            a, b, f = a * scale[:, None], b * scale, f * scale[:, None]
+            cost, slope, curve = loss(f, y, C)
+
+        done = np.abs(slope - a).max(1) <= 1e-11 * np.abs(a).max(1)
+        done |= (t == 1) & (np.abs(df).max(1) <= 1e-10 * np.abs(f).max(1))
+        a_out[left[done]], b_out[left[done]] = a[done], b[done]
+        if done.all():
+            return (a_out - a_out.mean(1, keepdims=True), b_out) if free else (a_out, a_out.sum(1))
+        if done.any():
+            left, K, a, b, f = (values[~done] for values in (left, K, a, b, f))
+            cost, slope, curve = (values[~done] for values in (cost, slope, curve))
     raise InputError(
         f"{len(left)} of {count} problems are not solved after {_STEPS} steps: the activations are "
         f"too large or too small for C={C}; try solver='mean', or another C"
     )
+
+
+def _half_square(a: Matrix, b: Matrix, f: Matrix) -> Matrix:
+    """Half the squared length of the vector, since f - b is K a."""
+    half: Matrix = (a * (f - b[:, None])).sum(1) / 2
+    return half
+
+
+def _rescale(half: Matrix, f: Matrix, y: Matrix, C: float) -> Matrix:
+    """Factors ``(B,)`` that bring vector and bias nearest to logistic's optimum: Newton again."""
+    scale = np.ones(len(f))
+    for _ in range(10):
+        _, slope, curve = _logistic(scale[:, None] * f, y, C)
+        excess = 2 * scale * half - (slope * f).sum(1)
+        scale = np.clip(scale - excess / (2 * half + (curve * f**2).sum(1)), scale / 2, scale * 4)
+    return scale
 
 
 def _times(K: Matrix, a: Matrix) -> Matrix:
