@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vxhelpers.clip import Clip
-from vxhelpers.concepts import Colour, Concept, Control, Kind, Placement, Role, letterbox
+from vxhelpers.concepts import (
+    PROVENANCE,
+    Colour,
+    Concept,
+    Control,
+    Kind,
+    Placement,
+    Role,
+    letterbox,
+)
 from vxhelpers.data import DataSet
 from vxhelpers.errors import InputError, ManifestError, UnknownNameError
 from vxhelpers.manifest import Row, locate
@@ -24,7 +33,6 @@ from vxhelpers.review import Counts, Review, load
 from vxhelpers.sampling import output_size
 from vxhelpers.zoo import Entry
 
-PROVENANCE = "provenance.json"
 GREY: Colour = (128, 128, 128)  # pads clips of which no fill is known
 
 

@@ -1,10 +1,9 @@
-"""What concept sets are asked for, checked, and what to say where there is too little."""
+"""What concept sets are asked for, checked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from vxhelpers.concept_sources import Tally
 from vxhelpers.concepts import RANDOM, Colour, Control, Placement
 from vxhelpers.errors import InputError, UnknownNameError
 
@@ -55,45 +54,3 @@ class Recipe:
             raise InputError(f"fill is R, G, B, each 0 to 255; not {self.fill}")
         if "min_frames" in self.tracking:
             raise InputError("min_frames is an option of make itself, not of its tracking")
-
-
-def shortage(
-    part: str, asked: Mapping[str, int], got: Mapping[str, int], tally: Tally, recipe: Recipe
-) -> str:
-    """Say how many pieces there are, what became of the other tracks, and what to relax."""
-    lines = [
-        f"  {label}: {got[label]} of {count}"
-        + (f" ({_fate(tally.labels.get(label))})" if part == "concept" else "")
-        for label, count in asked.items()
-        if got[label] < count
-    ]
-    spread = "per_video" if part == "concept" else "random_per_video"
-    relax = [
-        f"lower count (now {recipe.count})"
-        + (f" or sets (now {recipe.sets})" if part == "random" else ""),
-        f"lower min_frames (now {recipe.min_frames})",
-        f"raise {spread} (now {getattr(recipe, spread)})",
-    ]
-    if part == "random":
-        relax.append("take random clips of another data set (others)")
-        if not recipe.random_targets:
-            relax.append("or things of the tested labels in other actions (random_targets)")
-    if any(got.values()):
-        relax.append("or go on with fewer (allow_fewer, --allow-fewer)")
-    elif recipe.allow_fewer:
-        lines.append("  and nothing to go on with")
-    return (
-        f"{'concept' if part == 'concept' else 'random'} clips of {recipe.action!r} are too few, "
-        f"after {tally.videos} videos:\n" + "\n".join(lines) + "\n" + ", ".join(relax)
-    )
-
-
-def _fate(counts: Mapping[str, Any] | None) -> str:
-    """What became of the tracks of a label, in words."""
-    if not counts or not counts["found"]:
-        return "no track was found"
-    dropped = ", ".join(f"{number} {reason}" for reason, number in counts["dropped"].items())
-    return (
-        f"{counts['found']} tracks in {counts['videos']} videos: {counts['kept']} kept, "
-        f"dropped: {dropped or 'none'}"
-    )

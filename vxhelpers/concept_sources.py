@@ -1,7 +1,8 @@
-"""Where concept clips come from: the videos of a class parted, looked at once, and counted."""
+"""Where concept clips come from: videos looked at once, what is in them counted and gathered."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -9,15 +10,18 @@ from typing import Any
 import numpy as np
 
 from vxhelpers.clip import Clip
+from vxhelpers.concept_split import video_of
 from vxhelpers.concepts import Piece, windows
 from vxhelpers.data import DataSet
 from vxhelpers.detection import Detector, detect
 from vxhelpers.errors import InputError, VideoError
 from vxhelpers.manifest import Row
-from vxhelpers.stage import INSTANCES
+from vxhelpers.stage import INSTANCES, Scene
 from vxhelpers.store import Store
 from vxhelpers.tracking import track, true_tracks
 from vxhelpers.tracks import Tracks
+
+SMALL = 2**26  # bytes of frames up to which several clips are in memory at once
 
 
 @dataclass
@@ -85,73 +89,6 @@ class Looked:
         return sorted(found, key=lambda piece: -piece.weight)
 
 
-def video_of(row: Row, data: DataSet) -> str:
-    """What tells the videos of a data set apart: the file's hash where known, else its path."""
-    return row.sha256 or (row.path if data.root is None else f"{data.name}:{row.path}")
-
-
-def divide(
-    data: DataSet,
-    action: str,
-    *,
-    scoring: int = 30,
-    split: str = "test",
-    allow_fewer: bool = False,
-    rng: np.random.Generator,
-) -> tuple[list[Row], list[Row]]:
-    """Part the clips of a class: some to make concepts of, others to score; no video in both.
-
-    Scored are clips of ``split``, of as many videos as there are, drawn at random. Concepts are
-    made of the class's clips in the other splits; where those have no video of their own, of what
-    is left of ``split``, which then keeps at least half of its videos for it.
-
-    Returns
-    -------
-    tuple
-        ``(rows for concepts, rows for scoring)``, each in the manifest's order.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no such class or split.
-    InputError
-        If there is one video alone, or fewer clips to score than asked for and not
-        ``allow_fewer``.
-    """
-    rows = data.rows(split, action)
-    if not rows:
-        raise InputError(f"{data.name}: no clip of {action!r} in split {split!r} to score")
-    by_video: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_video[video_of(row, data)].append(row)
-    videos = [list(by_video)[i] for i in rng.permutation(len(by_video))]
-    others = [row for row in data.rows(label=action) if row.split != split]
-    aside = [row for row in others if video_of(row, data) not in by_video]
-    if not aside:
-        videos = videos[: len(videos) // 2]
-    if not videos:
-        raise InputError(
-            f"{data.name}: {action!r} has {len(by_video)} video in split {split!r} and no other to "
-            "make concepts of; clips that are scored and concept clips must not share a video"
-        )
-    queues = {
-        video: [by_video[video][i] for i in rng.permutation(len(by_video[video]))]
-        for video in videos
-    }
-    turns = range(max(map(len, queues.values())))
-    drawn = [queue[turn] for turn in turns for queue in queues.values() if turn < len(queue)]
-    if len(drawn) < scoring and not allow_fewer:
-        raise InputError(
-            f"{data.name}: {len(drawn)} clips of {action!r} in split {split!r} to score, "
-            f"{scoring} asked for; lower scoring, name another split, or allow fewer "
-            "(allow_fewer, --allow-fewer)"
-        )
-    scored = {row.clip_id for row in drawn[:scoring]}
-    taken = {video_of(row, data) for row in drawn[:scoring]}
-    rest = aside or [row for row in data.rows(label=action) if video_of(row, data) not in taken]
-    return rest, [row for row in rows if row.clip_id in scored]
-
-
 def look(
     data: DataSet,
     rows: Iterable[Row],
@@ -181,14 +118,12 @@ def look(
     InputError
         If the ground truth of videos on disk is asked for.
     """
-    for row in rows:
+    for row, loaded in _loaded(data, rows, truth=detector is None):
         tally.videos += 1
-        try:
-            looked = _look(data, row, detector, tally, store, options)
-        except VideoError as error:
-            tally.unreadable[row.clip_id] = str(error)
+        if isinstance(loaded, VideoError):
+            tally.unreadable[row.clip_id] = str(loaded)
         else:
-            yield looked
+            yield _look(data, row, loaded, detector, tally, store, options)
 
 
 def gather(
@@ -281,36 +216,45 @@ def deal(titles: Sequence[str], *, sets: int, count: int) -> list[Sequence[str]]
     return [heap for heap in dealt if len(heap) == size]
 
 
-def check_disjoint(parts: Mapping[str, Iterable[str]]) -> None:
-    """Check that no video is in two parts, for instance among the concepts and the scored ones.
+def _loaded(
+    data: DataSet, rows: Iterable[Row], *, truth: bool
+) -> Iterator[tuple[Row, Clip | Scene | VideoError]]:
+    """The clips of rows, or their scenes; each decoded while the one before it is looked at.
 
-    Parameters
-    ----------
-    parts
-        Name to videos (see :func:`video_of`).
-
-    Raises
-    ------
-    InputError
-        If one is; the shared videos are listed.
+    Large clips are not, so that no two of them are in memory at once.
     """
-    places: dict[str, set[str]] = defaultdict(set)
-    for name, videos in parts.items():
-        for video in videos:
-            places[video].add(name)
-    shared = {video: sorted(names) for video, names in places.items() if len(names) > 1}
-    if shared:
-        lines = [f"  {video}: {', '.join(names)}" for video, names in sorted(shared.items())]
-        more = f"\n  and {len(lines) - 10} more" if len(lines) > 10 else ""
-        raise InputError(
-            f"{len(shared)} videos are in more than one of {', '.join(parts)}, which would make "
-            "the scores those of clips seen before:\n" + "\n".join(lines[:10]) + more
-        )
+
+    def load(row: Row) -> Clip | Scene | VideoError:
+        try:
+            scene = data.scene(row) if truth else None
+            return data.clip(row) if scene is None else scene
+        except VideoError as error:
+            return error
+
+    pool = ThreadPoolExecutor(1)
+    coming: tuple[Row, Future[Clip | Scene | VideoError]] | None = None
+    try:
+        for row in rows:
+            loaded = coming[1].result() if coming is not None else None
+            following = pool.submit(load, row) if _small(loaded) else None
+            if coming is not None and loaded is not None:
+                yield coming[0], loaded
+            coming = row, following or pool.submit(load, row)
+        if coming is not None:
+            yield coming[0], coming[1].result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _small(loaded: Clip | Scene | VideoError | None) -> bool:
+    clip = loaded.clip if isinstance(loaded, Scene) else loaded
+    return not isinstance(clip, Clip) or clip.frames.nbytes <= SMALL
 
 
 def _look(
     data: DataSet,
     row: Row,
+    loaded: Clip | Scene,
     detector: Detector | None,
     tally: Tally,
     store: Store | None,
@@ -318,14 +262,13 @@ def _look(
 ) -> Looked:
     names: Sequence[str]
     if detector is None:
-        scene = data.scene(row)
-        if scene is None:
+        if isinstance(loaded, Clip):
             raise InputError(f"{data.name}: videos on disk have no ground truth; name a detector")
-        clip, names = scene.clip, INSTANCES
-        labels = {thing.label for thing in scene.instances}
-        tracks: Callable[[Sequence[str]], Tracks] = partial(true_tracks, scene, **options)
+        clip, names = loaded.clip, INSTANCES
+        labels = {thing.label for thing in loaded.instances}
+        tracks: Callable[[Sequence[str]], Tracks] = partial(true_tracks, loaded, **options)
     else:
-        clip, names = data.clip(row), detector.names
+        clip, names = loaded if isinstance(loaded, Clip) else loaded.clip, detector.names
         detections = detect(detector, clip, store=store)
         labels = {names[i] for i in np.unique(detections.labels)}
         tracks = partial(track, detections, **options)

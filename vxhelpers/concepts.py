@@ -28,6 +28,7 @@ Control = Literal["", "shuffled", "reversed"]
 Role = Literal["concept", "random", "control"]
 Colour = tuple[int, int, int]
 RANDOM = "random"
+PROVENANCE = "provenance.json"  # beside the manifest of a concept folder
 _NAME = re.compile(r"(.+?)(?: (still|moving|shuffled|reversed))?( centred)?(?: (\d+))?")
 
 
@@ -97,7 +98,7 @@ class Piece:
     row
         Of the manifest.
     video
-        Which video the row is part of (see :func:`video_of`).
+        Which video the row is part of (see :func:`vxhelpers.concept_split.video_of`).
     track
         One thing, in the frames that are cut.
     """
