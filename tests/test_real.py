@@ -10,6 +10,9 @@ import torch
 
 from vxhelpers import cases, gradcam, zoo
 from vxhelpers.data import open_data
+from vxhelpers.decode import read_clip
+from vxhelpers.detection import check_labels, detect, load_detector
+from vxhelpers.errors import InputError, UnknownNameError, WeightsError
 from vxhelpers.experiment import train_model
 from vxhelpers.modelcard import card_markdown
 from vxhelpers.presets import PRESETS
@@ -76,3 +79,35 @@ def test_what_moves_on_a_court_are_the_players(clips: Path) -> None:
         assert mask[:, 58:, 20:].sum() == 0  # the ground behind the base line, with a caption
     # At least half of it lies in the columns between the side lines, where the players are.
     assert found.masks["moving"][..., 10:54].sum() > found.masks["moving"].sum() / 2
+
+
+def test_a_coco_detector_finds_players_and_rackets(real: Path, tmp_path: Path) -> None:
+    folder = real / "yolo11n_int8_openvino_model"
+    detector = load_detector(folder, device="cpu")
+    assert len(detector.names) == 80 and detector.names[0] == "person"
+    assert detector.image_size == (640, 640) and detector.name == folder.name
+    check_labels(detector, ["person", "tennis racket", "sports ball"])
+    with pytest.raises(UnknownNameError, match=r"'racket' in detector yolo11n_int8.*tennis racket"):
+        check_labels(detector, ["racket"])
+
+    clip = read_clip(real / "footage" / "tennis_playing.mp4", frames=6)
+    found = detect(detector, clip, confidence=0.25)
+    height, width = clip.frames.shape[1:3]
+    assert found.size == (height, width) and found.length == 6
+    people, rackets = found.of("person"), found.of("tennis racket")
+    assert set(people.frames) == set(range(6))
+    for boxes in (people.boxes, rackets.boxes):
+        assert (boxes >= 0).all() and (boxes[:, 2] <= width).all() and (boxes[:, 3] <= height).all()
+        assert (boxes[:, 2:] > boxes[:, :2]).all()
+    # People stand upright: mostly higher than wide, which a swap of the axes would turn round.
+    sides = people.boxes[:, 2:] - people.boxes[:, :2]
+    assert (sides[:, 1] > sides[:, 0]).mean() > 0.8
+
+    with pytest.raises(InputError, match="takes 640x640 pixels alone, not 320"):
+        load_detector(folder, device="cpu", image_size=320)
+    torn = tmp_path / "torn_openvino_model"
+    shutil.copytree(folder, torn)
+    (torn / "yolo11n.xml").chmod(0o644)
+    (torn / "yolo11n.xml").write_bytes((folder / "yolo11n.xml").read_bytes()[:5000])
+    with pytest.raises(WeightsError, match="torn_openvino_model: damaged, or not a detector"):
+        load_detector(torn, device="cpu")

@@ -191,7 +191,7 @@ def narrow_net(labels: tuple[str, ...], *, depth: float, width: float) -> Any:
     Returns
     -------
     ultralytics.nn.tasks.DetectionModel
-        With random weights.
+        With random weights, from torch's global generator.
     """
     library()
     from ultralytics.nn.tasks import DetectionModel
@@ -437,11 +437,14 @@ def _read(path: Path) -> tuple[Any, int]:
     try:
         plan = json.loads(facts["detector"])
         labels = tuple(map(str, plan["labels"]))
-        net = narrow_net(labels, depth=float(plan["depth"]), width=float(plan["width"]))
+        with torch.random.fork_rng():  # the random weights come from a global generator
+            net = narrow_net(labels, depth=float(plan["depth"]), width=float(plan["width"]))
         net.load_state_dict(state)
         size = int(plan["image_size"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{path}: not a detector of this package: {_first(error)}") from error
+        raise WeightsError(
+            f"{path}: not a detector as train_detector writes it: {_first(error)}"
+        ) from error
     return net.eval(), size
 
 

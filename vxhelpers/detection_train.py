@@ -1,9 +1,12 @@
 """Train the detector of the stage on rendered scenes, whose boxes are known."""
 
 import json
+import os
+import random
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +114,7 @@ def train_detector(
     out = Path(out).with_suffix(".safetensors")
     started, labels = time.perf_counter(), stage.INSTANCES
     counts: dict[str, dict[str, int]] = {}
-    with tempfile.TemporaryDirectory(prefix="vx-detector-") as folder, keeping_threads():
+    with tempfile.TemporaryDirectory(prefix="vx-detector-") as folder, _keeping_state():
         for split, number in (("train", images), ("val", max(8, images // 8))):
             counts[split] = _write_pictures(
                 Path(folder), split, number, seed=seed, progress=progress
@@ -156,6 +159,19 @@ def train_detector(
         text = json.dumps(card, indent=1, allow_nan=False, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
     return card
+
+
+@contextmanager
+def _keeping_state() -> Iterator[None]:
+    """Give back what the trainer sets for the process: generators, variables, threads."""
+    environment, plain, legacy = dict(os.environ), random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        with keeping_threads(), torch.random.fork_rng():
+            yield
+    finally:
+        os.environ.update(environment)
+        random.setstate(plain)
+        np.random.set_state(legacy)  # noqa: NPY002
 
 
 def truth(scene: Scene, frame: int) -> list[tuple[int, npt.NDArray[np.float32]]]:
@@ -266,7 +282,7 @@ def _fit(
     steps = iter(bar)
 
     def note(trainer: Any) -> None:
-        row = {f"{name} loss": float(value) for name, value in trainer.tloss.items()}
+        row = {name: float(value) for name, value in trainer.tloss.items()}
         row |= {_short(k): float(v) for k, v in trainer.metrics.items() if "metrics/" in k}
         curves.append({name: round(value, 5) for name, value in row.items()})
         if progress:
