@@ -85,8 +85,8 @@ def collect(
     batch_size
         Clips a forward pass.
     dtype
-        ``torch.float16`` halves the memory; sums made of it (`gram`, `products`) are float32 and
-        float64 all the same.
+        ``torch.float16`` halves the memory; what is made of it (`gram`) is computed in float32
+        and float64 all the same.
     store
         Where each clip's activations are kept as soon as they are computed, and looked up first:
         after an interruption, or for another concept, only what is missing is run. The key is the
@@ -107,8 +107,8 @@ def collect(
     """
     if dtype not in (torch.float32, torch.float16):
         raise InputError(f"dtype={dtype}: activations are kept as torch.float32 or torch.float16")
-    if not sets:
-        raise InputError("no sets of clips to collect activations of")
+    if not sets or not layers:
+        raise InputError("name at least one set of clips and one layer to collect activations of")
     rows, first, names = _distinct(sets)
     digests, count = tuple(first), len(first)
     kept: dict[str, Tensor] = {}
@@ -119,27 +119,16 @@ def collect(
                 kept[name] = _room(count, found[name].shape, dtype)
             kept[name][row] = found[name]
 
-    def parts(row: int) -> dict[str, object]:
-        return {
-            "kind": "activations",
-            "clip": digests[row],
-            "arch": repr(model.entry),
-            "weights": model.digest,
-            "dtype": str(dtype),
-            "device": model.device.type,
-            "package": package,
-        }
+    def parts(row: int, layer: str) -> dict[str, object]:
+        return {**common, "clip": digests[row], "layer": [layer, model.layer(layer).layout]}
 
-    package = package_digest() if store else ""
+    common = _key(model, dtype) if store else {}
     missing = []
     for row in range(count):
-        found = {
-            name: store.find({**parts(row), "layer": name}) if store else None for name in layers
-        }
-        if all(found.values()):
-            keep(
-                row, {name: torch.from_numpy(entry["x"]) for name, entry in found.items() if entry}
-            )
+        entries = [store.find(parts(row, name)) if store else None for name in layers]
+        stored = [torch.from_numpy(entry["x"]) for entry in entries if entry]
+        if len(stored) == len(layers):
+            keep(row, dict(zip(layers, stored, strict=True)))
         else:
             missing.append(row)
 
@@ -153,7 +142,7 @@ def collect(
             if store:
                 for name, value in mine.items():
                     entry = {"x": value.numpy()}
-                    store.get_or_compute({**parts(row), "layer": name}, entry.copy)
+                    store.get_or_compute(parts(row, name), entry.copy)
         return batch
 
     with _bar(len(missing), progress) as advance:
@@ -190,63 +179,15 @@ def gram(
     block
         Features in a block.
     """
-    total = np.zeros((len(x), len(x)))
-    for part in _blocks(x, _precision(x), centre, device, block):
-        total += _times(part, part)
-    return (total + total.T) / 2
-
-
-def products(
-    g: Tensor,
-    x: Tensor,
-    *,
-    centre: bool = True,
-    device: torch.device | str = "cpu",
-    block: int = 16384,
-) -> Matrix:
-    """Scalar products ``(S, N)`` float64 of S gradients ``g`` with N clips' activations ``x``.
-
-    Both are of one layer, or of one part of it: the products are a sum over features, so those of
-    parts that make up the layer add up to those of the layer. ``centre`` subtracts the mean clip
-    from ``x`` alone; dual weights that sum to zero do not see it. The rest is as in `gram`.
-
-    Raises
-    ------
-    InputError
-        If the shapes of a gradient and of a clip's activations differ.
-    """
-    if g.shape[1:] != x.shape[1:]:
-        raise InputError(
-            f"gradients of shape {tuple(g.shape[1:])} and activations of shape "
-            f"{tuple(x.shape[1:])} are not of one layer"
-        )
-    precision = _precision(g, x)
-    total = np.zeros((len(g), len(x)))
-    left = _blocks(g, precision, False, device, block)
-    for slopes, part in zip(left, _blocks(x, precision, centre, device, block), strict=True):
-        total += _times(slopes, part)
-    return total
-
-
-def _precision(*values: Tensor) -> torch.dtype:
-    return torch.float64 if torch.float64 in {v.dtype for v in values} else torch.float32
-
-
-def _blocks(
-    x: Tensor, precision: torch.dtype, centre: bool, device: torch.device | str, block: int
-) -> Iterator[Tensor]:
-    """Consecutive ``(N, at most block)`` features, centred over the clips if asked to."""
-    flat = x.detach().flatten(1)
+    flat, total = x.detach().flatten(1), np.zeros((len(x), len(x)))
+    precision = torch.float64 if x.dtype == torch.float64 else torch.float32
     for start in range(0, flat.shape[1], block):
         part = flat[:, start : start + block].to(device, precision)
-        yield part - part.mean(0) if centre else part
-
-
-def _times(a: Tensor, b: Tensor) -> Matrix:
-    """``a @ b.T`` as float64; NumPy halves the work where both are one matrix, torch does not."""
-    if a.device.type == "cpu":
-        return np.asarray(a.numpy() @ b.numpy().T, np.float64)
-    return np.asarray((a @ b.T).cpu().numpy(), np.float64)
+        part = part - part.mean(0) if centre else part
+        # NumPy sees that both are one matrix and halves the work; torch does not.
+        square = part.numpy() @ part.numpy().T if part.is_cpu else (part @ part.T).cpu().numpy()
+        total += square
+    return (total + total.T) / 2
 
 
 def _distinct(
@@ -278,6 +219,19 @@ def _distinct(
                 names.append(clip_name(clip))
         rows[name] = np.array([place[digest] for digest in mine], np.int64)
     return rows, first, tuple(names)
+
+
+def _key(model: Model, dtype: torch.dtype) -> dict[str, object]:
+    """What all clips' activations depend on: weights, preparation, precision and code."""
+    entry = model.entry
+    prepared = entry.frames, entry.stride, entry.resize, entry.crop, entry.mean, entry.std
+    return {
+        "kind": "activations",
+        "model": [entry.name, model.digest, model.device.type],
+        "prepared": prepared,
+        "dtype": str(dtype),
+        "package": package_digest(),
+    }
 
 
 def _run(

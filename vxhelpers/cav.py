@@ -23,14 +23,12 @@ __all__ = [
     "SOLVERS",
     "Cavs",
     "HeldOut",
-    "Opinions",
     "Problem",
     "Solver",
     "against",
     "cosine",
     "fit",
     "relabelled",
-    "two_opinions",
     "vectors",
 ]
 
@@ -115,29 +113,6 @@ class Cavs:
 
     def __len__(self) -> int:
         return len(self.problems)
-
-
-@dataclass(frozen=True, eq=False)
-class Opinions:
-    """Mean difference and logistic regression on the same problems.
-
-    Parameters
-    ----------
-    mean, logistic
-        Their concept vectors.
-    cosine
-        ``(P,)`` between the two, -1 to 1.
-    """
-
-    mean: Cavs
-    logistic: Cavs
-    cosine: Matrix
-
-    @property
-    def disagree(self) -> Flags:
-        """``(P,)``: less than half of either vector's squared length lies along the other."""
-        flags: Flags = self.cosine < np.sqrt(0.5)
-        return flags
 
 
 def against(
@@ -265,15 +240,6 @@ def fit(
             right[chosen] += (f * y[test] > 0).sum(1)
     held_out = _held_out(problems, right, confidence) if folds else None
     return Cavs(tuple(problems), solver, weights, bias, held_out)
-
-
-def two_opinions(
-    K: Matrix, problems: Sequence[Problem], *, C: float = 1.0, folds: int | None = 5, seed: int = 0
-) -> Opinions:
-    """Solve the problems by mean difference and by logistic regression; see `fit`."""
-    mean = fit(K, problems, solver="mean", folds=folds, seed=seed)
-    logistic = fit(K, problems, solver="logistic", C=C, folds=folds, seed=seed)
-    return Opinions(mean, logistic, cosine(K, mean, logistic))
 
 
 def cosine(K: Matrix, a: Cavs, b: Cavs) -> Matrix:
