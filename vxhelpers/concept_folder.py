@@ -9,15 +9,14 @@ name say what its clips are (see :meth:`vxhelpers.concepts.Concept.parse`).
 """
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from vxhelpers.clip import Clip
 from vxhelpers.concepts import (
-    PROVENANCE,
     Colour,
     Concept,
     Control,
@@ -29,7 +28,7 @@ from vxhelpers.concepts import (
 from vxhelpers.data import DataSet
 from vxhelpers.errors import InputError, ManifestError, UnknownNameError
 from vxhelpers.manifest import Row, locate
-from vxhelpers.review import Counts, Review, load
+from vxhelpers.review import PROVENANCE, Counts, load
 from vxhelpers.sampling import output_size
 from vxhelpers.zoo import Entry
 
@@ -128,23 +127,11 @@ class ConceptFolder:
         control: Control | None = None,
     ) -> list[ConceptSet]:
         """The sets of a role (``"concept"``, ``"random"``, ``"control"``), kind and so on."""
-        wanted = (role, kind, placement, control)
+        wanted = {"role": role, "kind": kind, "placement": placement, "control": control}
         return [
             found
             for found in self.sets.values()
-            if all(
-                want in (None, has)
-                for want, has in zip(
-                    wanted,
-                    (
-                        found.concept.role,
-                        found.concept.kind,
-                        found.concept.placement,
-                        found.concept.control,
-                    ),
-                    strict=True,
-                )
-            )
+            if all(want in (None, getattr(found.concept, name)) for name, want in wanted.items())
         ]
 
     def twin(self, name: str) -> ConceptSet:
@@ -156,21 +143,10 @@ class ConceptFolder:
             If the folder has none.
         """
         concept = self[name].concept
-        other: Kind = "still" if concept.kind == "moving" else "moving"
-        return self[replace(concept, kind=other, control="").name]
-
-    def to_review(self) -> tuple[str, ...]:
-        """Ids of one clip a track: what a person has to see.
-
-        A decision holds for all clips of the track. Concepts come before random sets.
-        """
-        shown: dict[str, str] = {}
-        for role in ("concept", "random"):
-            for kind in ("moving", "still"):
-                for chosen in self.select(role, kind=kind):
-                    for row, known in zip(chosen.rows, chosen.provenance, strict=True):
-                        shown.setdefault(known.get("piece", row.clip_id), row.clip_id)
-        return tuple(shown.values())
+        kind: Kind = "still" if concept.kind == "moving" else "moving"
+        other = replace(concept, kind=kind, control="")
+        found = [item for item in self.sets.values() if item.concept == other]
+        return found[0] if found else self[other.name]
 
 
 class _Clips(Sequence[Clip]):
@@ -196,8 +172,8 @@ def read(
 ) -> ConceptFolder:
     """Read a concept folder, without the clips that a person rejected.
 
-    A decision about one clip of a track holds for the track's other clips (still and moving,
-    controls, placements), and a rejection outweighs.
+    A decision about one clip of a track holds for the track's other clips (see
+    :mod:`vxhelpers.review`).
 
     Parameters
     ----------
@@ -229,16 +205,10 @@ def read(
             f"{folder}: {len(bad)} of {len(data.manifest.rows)} clips are missing or cannot be "
             f"read:{lines}\nobtain or make them again, or leave them out (skip_unreadable)"
         )
-    clips: Mapping[str, Any] = known.get("clips", {})
-    pieces: Mapping[str, Any] = known.get("pieces", {})
-    piece_of = {
-        row.clip_id: clips.get(row.clip_id, {}).get("piece", row.clip_id)
-        for row in data.manifest.rows
-    }
-    verdicts = _verdicts(review, piece_of)
     left_out, rows = dict(bad), defaultdict[str, list[Row]](list)
     for row in data.manifest.rows:
-        verdict = verdicts[piece_of[row.clip_id]]
+        decision = review.decided.get(row.clip_id)
+        verdict = decision.decision if decision else ""
         if row.clip_id in bad:
             continue
         if verdict == "reject":
@@ -253,35 +223,27 @@ def read(
             f"{len(left_out) - len(bad)} rejected or not reviewed; review more of them, or keep "
             "unreviewed ones (unreviewed='keep')"
         )
-    fill = tuple(known["fill"]) if "fill" in known else GREY
-    sets = {}
-    for name in data.labels:
-        if name in rows:
-            facts = tuple(
-                {**pieces.get(piece_of[row.clip_id], {}), **clips.get(row.clip_id, {})}
-                for row in rows[name]
-            )
-            sets[name] = ConceptSet(name, Concept.parse(name), data, tuple(rows[name]), facts, fill)
+    fill = tuple(known["fill"]) if known else GREY
+    sets = {
+        name: ConceptSet(
+            name,
+            Concept.parse(name),
+            data,
+            tuple(rows[name]),
+            tuple(_facts(row, known) for row in rows[name]),
+            fill,
+        )
+        for name in data.labels
+        if name in rows
+    }
     scoring = tuple(Row(**row) for row in known.get("scoring", ()))
-    counts = _counts(verdicts.values(), review)
-    return ConceptFolder(folder, sets, scoring, known, counts, left_out)
+    return ConceptFolder(folder, sets, scoring, known, review.counts(), left_out)
 
 
-def _verdicts(review: Review, piece_of: Mapping[str, str]) -> dict[str, str]:
-    """Piece to ``"reject"``, ``"accept"``, ``"skip"`` or, unseen, an empty text."""
-    verdicts = dict.fromkeys(piece_of.values(), "")
-    rank = ("", "skip", "accept", "reject")
-    for clip_id, row in review.decided.items():
-        piece = piece_of[clip_id]
-        verdicts[piece] = max(verdicts[piece], row.decision, key=rank.index)
-    return verdicts
-
-
-def _counts(verdicts: Iterable[str], review: Review) -> Counts:
-    kinds = Counter(verdicts)
-    return Counts(
-        kinds["accept"], kinds["reject"], kinds["skip"], kinds[""], review.counts().reviewers
-    )
+def _facts(row: Row, known: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a clip, with what is known of its piece."""
+    clip = known.get("clips", {}).get(row.clip_id, {})
+    return {**known.get("pieces", {}).get(clip.get("piece"), {}), **clip}
 
 
 def _provenance(folder: Path) -> dict[str, Any]:

@@ -24,12 +24,13 @@ from vxhelpers.concept_sources import (
 )
 from vxhelpers.concept_split import check_disjoint, divide, video_of
 from vxhelpers.concept_writing import Version, versions_of, write_listing, write_piece
-from vxhelpers.concepts import PROVENANCE, RANDOM, Colour, Concept, Piece, mean_colour
+from vxhelpers.concepts import RANDOM, Colour, Concept, Piece, mean_colour
 from vxhelpers.data import DataSet, Progress
 from vxhelpers.decode import read_clip
 from vxhelpers.detection import Detector
 from vxhelpers.errors import InputError, VideoError
 from vxhelpers.manifest import Row, locate
+from vxhelpers.review import PROVENANCE
 from vxhelpers.store import Store
 from vxhelpers.tracking import TRUTH
 

@@ -17,12 +17,13 @@ from uuid import uuid4
 from vxhelpers.concept_folder import ConceptFolder, ConceptSet, read
 from vxhelpers.concept_gathering import Gathering
 from vxhelpers.concept_recipe import Recipe
-from vxhelpers.concepts import PROVENANCE, Colour, Control, Placement
+from vxhelpers.concepts import Colour, Control, Placement
 from vxhelpers.data import DataSet, Progress
 from vxhelpers.detection import Detector, check_labels, load_detector
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.files import WriteError, sha256
 from vxhelpers.provenance import PACKAGE
+from vxhelpers.review import PROVENANCE
 from vxhelpers.stage import INSTANCES
 from vxhelpers.store import Store, key
 from vxhelpers.tracking import TRUTH

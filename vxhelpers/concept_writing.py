@@ -11,11 +11,11 @@ from zlib import crc32
 import numpy as np
 
 from vxhelpers.clip import Clip
-from vxhelpers.concepts import PROVENANCE, Colour, Concept, Control, Kind, Piece, Placement, cut
+from vxhelpers.concepts import Colour, Concept, Control, Kind, Piece, Placement, cut
 from vxhelpers.decode import write_clip
 from vxhelpers.files import replacing, sha256
 from vxhelpers.manifest import Manifest, Row, write
-from vxhelpers.review import LISTING
+from vxhelpers.review import LISTING, PROVENANCE
 
 Version = tuple[Kind, Placement, Control]
 

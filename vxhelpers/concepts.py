@@ -28,7 +28,6 @@ Control = Literal["", "shuffled", "reversed"]
 Role = Literal["concept", "random", "control"]
 Colour = tuple[int, int, int]
 RANDOM = "random"
-PROVENANCE = "provenance.json"  # beside the manifest of a concept folder
 _NAME = re.compile(r"(.+?)(?: (still|moving|shuffled|reversed))?( centred)?(?: (\d+))?")
 
 
