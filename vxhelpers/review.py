@@ -248,7 +248,9 @@ def undo(review: Review, *, reviewer: str | None = None) -> tuple[Review, str]:
     with decisions.changing(review.file, _ids(review.data)) as log:
         last = max((k for k, row in enumerate(log) if row.reviewer == name), default=None)
         if last is None:
-            raise InputError(f"{review.file}: has no decision of {name or 'yours'} to take back")
+            raise InputError(
+                f"{review.file}: has no decision of {name or 'that reviewer'} to take back"
+            )
         taken = log.pop(last)
     return replace(review, log=tuple(log)), taken.clip_id
 

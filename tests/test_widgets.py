@@ -1,0 +1,184 @@
+"""The review widget: its messages, and a review in a real JupyterLab whose kernel is killed."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import ARGUMENTS
+from reviewing import BROKEN, IDS, concept_folder, rows
+
+from vxhelpers import widgets
+from vxhelpers.errors import InputError, ManifestError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return concept_folder(tmp_path_factory.mktemp("made") / "rackets")
+
+
+def test_a_message_is_answered_to_the_view_that_sent_it(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "rackets"))
+    widget: Any = widgets.review(copy, reviewer="anna")
+    sent: list[Any] = []
+    monkeypatch.setattr(type(widget), "send", lambda _, content: sent.append(content))
+    message = {"do": "reject", "clip_id": IDS[1]}
+    widget._handle_custom_msg({"view": "v", "number": 3, "message": message}, [])
+    assert (sent[0]["view"], sent[0]["number"]) == ("v", 3)
+    assert sent[0]["answer"]["clip_id"] == BROKEN and rows(copy) == [f"{IDS[1]},reject,anna"]
+    widget._handle_custom_msg({"number": 4}, [])
+    assert "unknown clip" in sent[1]["answer"]["error"]
+    assert "export default" in widget._esm and ".vx-review" in widget._css
+
+
+def test_what_cannot_be_reviewed_is_said_in_the_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ManifestError, match="holds no video"):
+        widgets.review(tmp_path)
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    with pytest.raises(InputError, match=r"needs anywidget: install vxhelpers\[book\]"):
+        widgets.review(tmp_path)
+
+
+CELL = """import os
+from pathlib import Path
+from vxhelpers import widgets
+Path("pid").write_text(str(os.getpid()))
+widgets.review({folder!r}, reviewer="anna")"""
+READY = "window.jupyterapp?.shell?.currentWidget?.sessionContext"
+RUN = """async () => {
+    const app = window.jupyterapp;
+    await app.restored;
+    const panel = app.shell.currentWidget;
+    await panel.context.ready;
+    await panel.sessionContext.ready;
+    await app.commands.execute("notebook:run-all-cells");
+    return panel.content.widgets.length;
+}"""
+SECONDS = 90  # the machine may be busy; the whole takes about 20
+
+
+@pytest.fixture
+def lab(tmp_path: Path, folder: Path) -> Iterator[tuple[str, Path]]:
+    """A JupyterLab with settings of its own: a notebook's address, and the folder it runs in."""
+    pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")
+    copy = Path(shutil.copytree(folder, tmp_path / "rackets"))
+    home = tmp_path / "home"
+    cell = {"cell_type": "code", "id": "a", "source": CELL.format(folder=str(copy))}
+    notebook = {
+        "cells": [cell | {"metadata": {}, "outputs": [], "execution_count": None}],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    quiet = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+    for name, content in (
+        ("config/labconfig/page_config.json", quiet),
+        ("notebooks/review.ipynb", notebook),
+    ):
+        (home / name).parent.mkdir(parents=True)
+        (home / name).write_text(json.dumps(content))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    names = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
+    environment = {
+        **os.environ,
+        **{f"JUPYTER_{name}": str(home / name.split("_")[0].lower()) for name in names},
+        **{f"JUPYTERLAB_{name}_DIR": str(home / name) for name in ("SETTINGS", "WORKSPACES")},
+        "IPYTHONDIR": str(home / "ipython"),
+    }
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"]
+    command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=secret"]
+    command += [f"--ServerApp.root_dir={home / 'notebooks'}", "--LabApp.expose_app_in_browser=True"]
+    with (home / "log").open("w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/api", server, home / "log")
+        yield f"http://127.0.0.1:{port}/lab/tree/review.ipynb?token=secret", home / "notebooks"
+    finally:
+        server.terminate()
+        server.wait(SECONDS)
+
+
+def _wait_for(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    for _ in range(10 * SECONDS):
+        assert server.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(log.read_text())
+
+
+def test_a_review_survives_the_death_of_its_kernel(lab: tuple[str, Path], tmp_path: Path) -> None:
+    """Accept, reject, undo, `kill -9` of the kernel, restart, resume: no decision is lost."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed: the widget was not driven in a browser")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    address, home = lab
+    folder = tmp_path / "rackets"
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(1000 * SECONDS)
+        page.goto(address)
+        page.wait_for_function(READY)
+        assert page.evaluate(RUN) == 1
+
+        def told(text: str) -> None:
+            page.wait_for_function(
+                """text => document.querySelector(".vx-review:not([aria-busy]) [role=status]")
+                    ?.textContent.includes(text)""",
+                arg=text,
+            )
+
+        told("Clip 1 of 4. 0 accepted, 0 rejected")
+        page.locator(".vx-label").click()
+        for key, text in (
+            ("a", "Accepted and saved. Clip 2"),
+            ("r", "Rejected and saved. Clip 3"),
+            ("u", "Taken back and saved. Clip 2"),
+            ("r", "Rejected and saved. Clip 3"),
+            ("s", "Skipped and saved. Clip 4"),
+        ):
+            page.keyboard.press(key)
+            told(text)
+        # The notebook's own keys (A: insert a cell) did not see any of it.
+        assert page.evaluate("jupyterapp.shell.currentWidget.content.widgets.length") == 1
+        decided = [f"{IDS[0]},accept,anna", f"{IDS[1]},reject,anna", f"{BROKEN},skip,anna"]
+        assert rows(folder) == decided
+
+        kernel = int((home / "pid").read_text())
+        os.kill(kernel, signal.SIGKILL)
+        page.keyboard.press("a")  # nobody hears it, and the page does not pretend otherwise
+        page.wait_for_selector("[role=alert]:text('No answer yet.')")
+        assert rows(folder) == decided
+        page.locator(".jp-Dialog .jp-mod-accept").click()  # "the kernel appears to have died"
+        page.wait_for_function(f"{READY}.session?.kernel?.status == 'idle'")
+        assert page.evaluate(RUN) == 1
+
+        told("Clip 4 of 4. 1 accepted, 1 rejected, 1 skipped, 1 not seen yet.")
+        assert int((home / "pid").read_text()) != kernel
+        page.locator(".vx-label").click()
+        page.keyboard.press("u")  # takes back what the killed kernel wrote
+        told("Taken back and saved. Clip 3 of 4. 1 accepted, 1 rejected, 0 skipped")
+        page.keyboard.press("r")
+        told("Clip 4 of 4. 1 accepted, 2 rejected, 0 skipped, 1 not seen yet.")
+        assert rows(folder) == [*decided[:2], f"{BROKEN},reject,anna"]
+        browser.close()
