@@ -80,3 +80,23 @@ def moving_blob(frames: int = 8, size: int = 8) -> Tensor:
     for t in range(frames):
         x[0, 0, t, size // 2, t % size] = 1.0
     return x
+
+
+class Cells(nn.Module):
+    """Mean colour of a 4x4 grid of cells, then a linear head: every derivative by hand.
+
+    ``flat`` is red of 16 cells, then green, then blue. The logits are mean red plus half of mean
+    blue, mean green, and minus thrice mean red.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool3d((1, 4, 4))
+        self.flat = nn.Flatten()
+        self.head = nn.Linear(48, 3, bias=False)
+        with torch.no_grad():
+            rows = torch.tensor([[1.0, 0.0, 0.5], [0.0, 1.0, 0.0], [-3.0, 0.0, 0.0]]) / 16
+            self.head.weight.copy_(rows.repeat_interleave(16, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.flat(self.pool(x)))

@@ -172,9 +172,9 @@ def interval(
     if values.ndim != 2 or min(values.shape) < 1:
         raise InputError(f"derivatives are (random sets, scoring clips), not {values.shape}")
     r, s = values.shape
-    rows = rng.multinomial(r, np.full(r, 1 / r), resamples) / r
-    columns = rng.multinomial(s, np.full(s, 1 / s), resamples) / s
-    means = np.einsum("br,rs,bs->b", rows, values, columns, optimize=True)
+    rows = rng.multinomial(r, np.full(r, 1 / r), resamples)
+    columns = rng.multinomial(s, np.full(s, 1 / s), resamples)
+    means = ((rows @ values) * columns).sum(1) / (r * s)
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
 
