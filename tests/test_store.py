@@ -21,7 +21,9 @@ def test_result_is_computed_once_and_comes_back_whole(tmp_path: Path) -> None:
     value = {"file": np.eye(3, dtype=np.float16), "ids": np.array([], np.int8), "note": {"n": (1,)}}
     first = store.get_or_compute(parts, lambda: value)
     second = store.get_or_compute(parts, no_computation)
-    for got in (first, second):
+    found = store.find(parts)
+    assert store.find({**parts, "scale": 0.6}) is None
+    for got in (first, second, found):
         assert set(got) == {"file", "ids", "note"}
         assert got["file"].dtype == np.float16 and np.array_equal(got["file"], np.eye(3))
         assert got["ids"].dtype == np.int8 and got["ids"].shape == (0,)

@@ -153,8 +153,9 @@ def _rescale(half: Matrix, f: Matrix, y: Matrix, C: float) -> Matrix:
     scale = np.ones(len(f))
     for _ in range(10):
         _, slope, curve = _logistic(scale[:, None] * f, y, C)
-        excess = 2 * scale * half - (slope * f).sum(1)
-        scale = np.clip(scale - excess / (2 * half + (curve * f**2).sum(1)), scale / 2, scale * 4)
+        excess, bend = 2 * scale * half - (slope * f).sum(1), 2 * half + (curve * f**2).sum(1)
+        step = np.divide(excess, bend, out=np.zeros(len(f)), where=bend > 0)
+        scale = np.clip(scale - step, scale / 2, scale * 4)
     return scale
 
 
