@@ -11,7 +11,7 @@ from PIL import Image
 
 from vxhelpers.colours import blend, scale_of
 from vxhelpers.errors import InputError, NotFiniteError
-from vxhelpers.players import gallery, player
+from vxhelpers.players import gallery, player, sprites
 
 T, H, W = 10, 48, 64
 LEFT, RIGHT = ".vx-view:nth-child(1) canvas", ".vx-view:nth-child(2) canvas"
@@ -75,6 +75,18 @@ def test_sheets_hold_every_frame_and_every_level_in_order(frames, overlay):
     np.testing.assert_array_equal(
         levels[:H, :W], np.broadcast_to(np.rint((np.linspace(-2, 1, W) + 2) / 4 * 254), (H, W))
     )
+
+
+@pytest.mark.parametrize(("count", "tile", "off"), [(10, (64, 48), 0), (48, (256, 192), 4)])
+def test_sprites_are_exact_while_small_and_reduced_when_large(frames, count, tile, off):
+    scale = tile[0] // W * (2 if off else 1)
+    large = np.kron(np.resize(frames, (count, H, W, 3)), np.ones((1, scale, scale, 1), np.uint8))
+    data, *size = sprites(large, columns=7)
+    sheet = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+    assert tuple(size) == tile and sheet.shape == (-(-count // 7) * tile[1], 7 * tile[0], 3)
+    ninth = sheet[tile[1] : 2 * tile[1], 2 * tile[0] : 3 * tile[0]]
+    wanted = np.kron(frames[9], np.ones((tile[0] // W, tile[0] // W, 1), int))
+    assert np.abs(ninth - wanted).mean() <= off
 
 
 def test_large_inputs_are_reduced_and_the_limits_are_those_of_the_raw_map(frames, overlay):
