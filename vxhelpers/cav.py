@@ -195,9 +195,10 @@ def fit(
     Newton's method on :math:`a_i = -\partial\,\mathrm{loss} / \partial f_i`, which holds at the
     optimum of each (representer theorem), a batch of problems at a time.
 
-    Scaling all activations by s leaves ``"mean"`` as it is, and is for the others the same as
-    scaling ``C`` by s². Scaling single features changes them all. The order of clips changes none,
-    but for ``"sgd"``; it does change which clips share a fold.
+    Scaling all activations by s leaves ``"mean"`` as it is, and is for ``"logistic"``, ``"ridge"``
+    and ``"svm"`` the same as scaling ``C`` by s². Scaling single features changes them all: no
+    feature is standardised. The order of clips changes none, but for ``"sgd"``; it does change
+    which clips share a fold.
 
     Parameters
     ----------
