@@ -74,7 +74,7 @@ class Gathering:
         self.fill = recipe.fill or self._mean_colour(pool, rngs[1])
         found = self._found(pool, rngs[2], rngs[3])
         total = recipe.count * (len(recipe.objects) + recipe.sets)
-        slugs = _slugs(recipe.objects)
+        slugs = slugs_of(recipe.objects)
         writer = ThreadPoolExecutor(1)  # while the detector looks at the next clip
         try:
             for label, looked, piece in progress(found, total) if progress else found:
@@ -210,7 +210,7 @@ class Gathering:
         write_listing(self.folder, groups, self.pieces, files, card=card, record=record)
 
 
-def _slugs(objects: Sequence[str]) -> dict[str, str]:
+def slugs_of(objects: Sequence[str]) -> dict[str, str]:
     """Labels as parts of file names, all different."""
     slugs = {RANDOM: RANDOM}
     for label in objects:
