@@ -78,6 +78,20 @@ def test_rows_are_the_clips_activations(model: Model) -> None:
         found.rows("c")
 
 
+def test_some_sets_alone_are_as_if_only_they_had_been_collected(model: Model) -> None:
+    a, b, c = clips(4, 1), clips(5, 2), clips(4, 3)
+    sets = {"b": b, "ab": [*b[:2], *a]}
+    found = collect(model, {"a": a, "c": c, **sets}, layers=NAMES, batch_size=16).only(["ab", "b"])
+    alone = collect(model, sets, layers=NAMES, batch_size=16)
+    assert set(found.digests) == set(alone.digests) and len(found.names) == 9
+    for name in sets:
+        rows, direct = found.rows(name), alone.rows(name)
+        assert [found.names[row] for row in rows] == [alone.names[row] for row in direct]
+        torch.testing.assert_close(found.layers[NAMES[1]][rows], alone.layers[NAMES[1]][direct])
+    with pytest.raises(UnknownNameError, match="unknown set of clips 'a'"):
+        found.only(["a"])
+
+
 @pytest.mark.parametrize("layers", [NAMES[:1], NAMES])
 def test_one_forward_a_distinct_clip_whatever_the_layers_and_sets(
     model: Model, layers: list[str]

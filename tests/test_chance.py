@@ -100,6 +100,19 @@ def test_batches_make_no_difference(layer, monkeypatch) -> None:
     np.testing.assert_allclose(whole["magnitude"].draws, parts["magnitude"].draws, atol=1e-12)
 
 
+def test_clips_that_are_not_dealt_out_make_no_difference(layer) -> None:
+    x, gradients, concept, randoms = layer
+    rows = np.sort(np.concatenate([concept, *randoms]))
+    concept, *randoms = (np.searchsorted(rows, part) for part in (concept, *randoms))
+    few = dual((x[rows], gradients, concept, randoms))
+    for deal in (permuted, redrawn):
+        found, alone = (deal(*of, rng=np.random.default_rng(0)) for of in (dual(layer), few))
+        for statistic in CENTRES:
+            np.testing.assert_allclose(
+                found[statistic].draws, alone[statistic].draws, rtol=0, atol=1e-12
+            )
+
+
 def test_scale_and_origin_of_the_activations_do_not_matter(layer) -> None:
     x, gradients, concept, randoms = layer
     first = permuted(*dual(layer), rng=np.random.default_rng(0), permutations=50)

@@ -51,6 +51,17 @@ class Activations:
             raise UnknownNameError("set of clips", name, self.sets)
         return self.sets[name]
 
+    def only(self, names: Sequence[str]) -> "Activations":
+        """Keep the clips of some sets alone: what is asked of fewer clips is answered sooner."""
+        rows = np.unique(np.concatenate([self.rows(name) for name in names]))
+        chosen = torch.from_numpy(rows)
+        return Activations(
+            {name: np.searchsorted(rows, self.sets[name]) for name in names},
+            {layer: x[chosen] for layer, x in self.layers.items()},
+            tuple(self.names[row] for row in rows),
+            tuple(self.digests[row] for row in rows),
+        )
+
 
 def clip_name(clip: Clip) -> str:
     """Name a clip in messages: its source and the seconds that it covers."""

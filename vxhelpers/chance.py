@@ -183,6 +183,10 @@ def _scores(
     K: Matrix, products: Matrix, deals: Rows, sizes: Sequence[int], solve: Solve | None
 ) -> Matrix:
     """Sign count and magnitude ``(B, 2)`` of each deal's first set, mean over the other sets."""
+    if solve is None:  # clips that are not dealt out cost time alone
+        rows = np.unique(deals)
+        deals = np.searchsorted(rows, deals)
+        K, products = K[np.ix_(rows, rows)], products[:, rows]
     chunk = max(1, _CHUNK // (len(sizes) * (len(K) + len(products))))
     parts = [deals[start : start + chunk] for start in range(0, len(deals), chunk)]
     cuts = np.cumsum(sizes)
