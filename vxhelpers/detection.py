@@ -29,7 +29,6 @@ from vxhelpers.store import Store, default_root
 
 SHIPPED = Path(__file__).parent / "detectors"
 EXPORTED = "_openvino_model"  # how the name of an OpenVINO folder ends
-OVERLAP = 0.7  # IoU above which the weaker of two boxes of one label is a repetition
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,8 +176,34 @@ def keeping_threads() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def narrow_net(labels: tuple[str, ...], *, depth: float, width: float) -> Any:
+# From, repeats, module and arguments of each layer behind YOLO11's backbone: its own way up goes on
+# to the grid of 4 pixels, and down to 16 only.
+_FINE_HEAD: list[list[Any]] = [
+    [-1, 1, "nn.Upsample", [None, 2, "nearest"]],
+    [[-1, 6], 1, "Concat", [1]],
+    [-1, 2, "C3k2", [512, False]],
+    [-1, 1, "nn.Upsample", [None, 2, "nearest"]],
+    [[-1, 4], 1, "Concat", [1]],
+    [-1, 2, "C3k2", [256, False]],
+    [-1, 1, "nn.Upsample", [None, 2, "nearest"]],
+    [[-1, 2], 1, "Concat", [1]],
+    [-1, 2, "C3k2", [128, False]],
+    [-1, 1, "Conv", [128, 3, 2]],
+    [[-1, 16], 1, "Concat", [1]],
+    [-1, 2, "C3k2", [256, False]],
+    [-1, 1, "Conv", [256, 3, 2]],
+    [[-1, 13], 1, "Concat", [1]],
+    [-1, 2, "C3k2", [512, False]],
+    [[19, 22, 25], 1, "Detect", ["nc"]],
+]
+
+
+def narrow_net(labels: tuple[str, ...], *, depth: float, width: float, finest: int = 8) -> Any:
     """Build YOLO11 (Jocher and Qiu 2024) with so much of its depth and width.
+
+    With ``finest=4`` boxes are looked for on grids of 4, 8 and 16 pixels in place of 8, 16 and 32:
+    a ball of 9 pixels that flies before a person has no cell of an 8-pixel grid for itself. Sides
+    then reach 7 cells from a cell's middle, not 15.
 
     Parameters
     ----------
@@ -187,6 +212,8 @@ def narrow_net(labels: tuple[str, ...], *, depth: float, width: float) -> Any:
     depth, width
         Share of the layers in a block, and of the channels; the smallest published one has 0.5
         and 0.25.
+    finest
+        Cell of the finest grid in pixels, 4 or 8.
 
     Returns
     -------
@@ -200,6 +227,8 @@ def narrow_net(labels: tuple[str, ...], *, depth: float, width: float) -> Any:
     plan = YAML.load(ROOT / "cfg/models/11/yolo11.yaml")
     del plan["scales"]
     plan |= {"nc": len(labels), "depth_multiple": depth, "width_multiple": width}
+    if finest == 4:
+        plan |= {"head": _FINE_HEAD, "reg_max": 8}
     net = DetectionModel(plan, ch=3, nc=len(labels), verbose=False)
     net.names = dict(enumerate(labels))
     return net
@@ -244,7 +273,7 @@ def load_detector(
         device = "cuda:0" if torch.cuda.is_available() else "cpu"
     with keeping_threads():
         net, own_size = _open(path)
-        options = {"imgsz": image_size or own_size, "device": device, "iou": OVERLAP}
+        options = {"imgsz": image_size or own_size, "device": device}
         options |= {"mode": "predict", "task": "detect", "rect": True}
         options |= {"save": False, "verbose": False}
         try:
@@ -279,6 +308,7 @@ def detect(
     clip: Clip,
     *,
     confidence: float = 0.1,
+    overlap: float = 0.45,
     batch_size: int = 16,
     store: Store | None = None,
 ) -> Detections:
@@ -293,6 +323,9 @@ def detect(
     confidence
         Leave out what the detector is less sure of, in (0, 1). Trackers make use of weak
         detections, so that it is lower than one would choose for pictures.
+    overlap
+        Of two boxes of one label whose intersection over union is more, the less sure one is taken
+        for a repetition, in (0, 1). On things of a few pixels repetitions overlap little.
     batch_size
         Frames at a time; no part of the result.
     store
@@ -306,16 +339,16 @@ def detect(
     Raises
     ------
     InputError
-        If confidence or batch size are out of range.
+        If confidence, overlap or batch size are out of range.
     """
-    if not 0 < confidence < 1 or batch_size < 1:
+    if not (0 < confidence < 1 and 0 < overlap < 1 and batch_size >= 1):
         raise InputError(
-            f"confidence must lie between 0 and 1, batch_size be 1 or more; not {confidence}, "
-            f"{batch_size}"
+            "confidence and overlap must lie between 0 and 1, batch_size be 1 or more; not "
+            f"{confidence}, {overlap}, {batch_size}"
         )
 
     def compute() -> dict[str, npt.NDArray[Any]]:
-        return _detect(detector, clip, confidence, batch_size)
+        return _detect(detector, clip, confidence, overlap, batch_size)
 
     parts = {
         "detections": 1,
@@ -323,7 +356,7 @@ def detect(
         "clip": clip.digest(),
         "image_size": detector.image_size,
         "confidence": confidence,
-        "overlap": OVERLAP,
+        "overlap": overlap,
         "ultralytics": metadata.version("ultralytics"),
     }
     found = compute() if store is None else store.get_or_compute(parts, compute)
@@ -341,10 +374,10 @@ def detect(
 
 
 def _detect(
-    detector: Detector, clip: Clip, confidence: float, batch_size: int
+    detector: Detector, clip: Clip, confidence: float, overlap: float, batch_size: int
 ) -> dict[str, npt.NDArray[Any]]:
     predictor, rows = detector.predictor, []
-    predictor.args.conf = confidence
+    predictor.args.conf, predictor.args.iou = confidence, overlap
     with keeping_threads():
         for first in range(0, len(clip), batch_size):
             chunk = clip.frames[first : first + batch_size]
@@ -438,7 +471,8 @@ def _read(path: Path) -> tuple[Any, int]:
         plan = json.loads(facts["detector"])
         labels = tuple(map(str, plan["labels"]))
         with torch.random.fork_rng():  # the random weights come from a global generator
-            net = narrow_net(labels, depth=float(plan["depth"]), width=float(plan["width"]))
+            shares = {name: float(plan[name]) for name in ("depth", "width")}
+            net = narrow_net(labels, **shares, finest=int(plan.get("finest", 8)))
         net.load_state_dict(state)
         size = int(plan["image_size"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -30,7 +30,7 @@ from vxhelpers.errors import InputError
 from vxhelpers.files import replacing, sha256
 from vxhelpers.stage import Scene
 
-DEPTH, WIDTH = 0.33, 0.125  # shares of YOLO11's layers and channels
+DEPTH, WIDTH, FINEST = 0.33, 0.125, 4  # shares of YOLO11's layers and channels; finest grid
 LEAST = 2.0  # pixels: a narrower sliver of a thing is not asked for
 CONFIDENCE = 0.25  # at which precision and recall are reported
 BATCH = 16
@@ -61,7 +61,7 @@ def train_detector(
     out: str | Path,
     *,
     images: int = 8000,
-    epochs: int = 12,
+    epochs: int = 8,
     image_size: int = 224,
     seed: int = 0,
     threads: int | None = None,
@@ -133,6 +133,7 @@ def train_detector(
         "labels": list(labels),
         "depth": DEPTH,
         "width": WIDTH,
+        "finest": FINEST,
         "image_size": image_size,
         "parameters": sum(p.numel() for p in net.parameters()),
         "tasks": list(stage.TASKS),
@@ -252,7 +253,7 @@ def _fit(
             }
 
         def get_model(self, *args: Any, **kwargs: Any) -> Any:
-            return narrow_net(tuple(labels), depth=DEPTH, width=WIDTH)
+            return narrow_net(tuple(labels), depth=DEPTH, width=WIDTH, finest=FINEST)
 
         def final_eval(self) -> None:
             """Nothing: the written file is measured instead."""
@@ -314,7 +315,7 @@ def _save(net: Any, out: Path, facts: Mapping[str, Any]) -> None:
         name: value.half().contiguous() if value.is_floating_point() else value.contiguous()
         for name, value in net.state_dict().items()
     }
-    plan = {name: facts[name] for name in ("labels", "depth", "width", "image_size")}
+    plan = {name: facts[name] for name in ("labels", "depth", "width", "finest", "image_size")}
     facts = {"detector": json.dumps(plan)} | {
         k: str(facts[k]) for k in ("command", "seed", "commit")
     }
