@@ -1,0 +1,644 @@
+"""Planted evidence through Video-TCAV: is it found where it was planted, and only there?
+
+    python studies/tcav_planted.py [--nets r3d c3d] [--seeds 0 1 2] [--weights FOLDER] [--no-train]
+
+Every embedded network is trained on ``motion`` (only the racket's movement tells the classes apart)
+and on ``static`` (only the thing in hand and the place do), with several training seeds, and asked
+about the moving and the still racket, and about a ball that tells nothing. The boxes are the
+stage's own, so that what is tested is the method and not a detector; one network is asked again
+with the shipped detector's boxes. The same questions go to networks that were never trained.
+
+One cell is a network, a seed, a task; cells are written one by one, and a second call goes on with
+those that are missing or whose weights have changed. Seed 0 is what the package ships; other seeds
+are looked for in ``--weights`` as ``stage_<net>-<task>-s<seed>.safetensors`` and trained with the
+command of the shipped weights' card, and another ``--seed``, where they are not there.
+
+What is written
+---------------
+``book/results/tcav_planted.json``, at most 200 kB:
+
+``planned``, ``missing``
+    Nets, seeds and tasks of the study, and the cells that are not there (each ``net``, ``task``,
+    ``seed``, ``weights``, ``boxes``).
+``options``, ``actions``, ``claims``
+    What all cells have in common: numbers of clips and deals; the class that is explained in each
+    task; and what is claimed of each task, as a sentence for every check.
+``columns``
+    Names of the columns of the tables ``against_random``, ``pairs``, ``random_pairs``, ``group``.
+``runs``
+    ``command``, ``commit``, ``hardware``, ``versions``, ``day`` of the calls that cells were made
+    in; a cell's ``run`` is an index into them.
+``cells``
+    Each with ``net``, ``task``, ``seed``, ``weights`` (``"trained"``, ``"random"``), ``boxes``
+    (``"ground truth"``, ``"stage"``), ``digest`` (of the weights), ``test`` (accuracy on the test
+    split: ``normal``, ``frozen``, ``reversed``, ``shuffled``), ``clips`` (of the concept sets),
+    ``layers`` (volume layers, input to output), ``late`` (how many of them are the last third),
+    ``degenerate`` (for each layer whether sign counts are 0 or 1 by construction), the tables, and
+    ``checks`` (name to true, false or null; null where it cannot be told).
+
+Tables map a name to one row a layer. ``against_random``: a concept against the random sets of its
+kind (verdicts as in `vxhelpers.findings`). ``pairs``: a set against another, such as
+``"racket moving / racket still"``; above 0 in magnitude, above 0.5 in sign count the first one
+pushes more towards the class. ``random_pairs``: the random sets' moving clips against their still
+ones, which says what *any* movement does. ``group``: relative scores, each set of the group against
+all others (the paper's Figure 9).
+"""
+
+import argparse
+import json
+import math
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vxhelpers import zoo
+from vxhelpers.activations import Activations, collect, gram
+from vxhelpers.cav import Problem, against, cosine, fit
+from vxhelpers.chance import permuted
+from vxhelpers.clip import Clip
+from vxhelpers.concept_folder import ConceptFolder
+from vxhelpers.concept_sets import make
+from vxhelpers.data import DataSet, open_data
+from vxhelpers.derivatives import Derivatives, derivatives
+from vxhelpers.errors import InputError, VxError
+from vxhelpers.evaluate import causal_check
+from vxhelpers.experiment import clips_of
+from vxhelpers.files import replacing, sha256
+from vxhelpers.findings import assess
+from vxhelpers.provenance import commit, hardware, versions
+from vxhelpers.significance import bonferroni
+from vxhelpers.tcav import tcav
+from vxhelpers.tracking import TRUTH
+
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / "book" / "results" / "tcav_planted.json"
+WEIGHTS = ROOT / "build" / "studies" / "weights"
+SORTS = ("trained", "random", "detector")
+NETS = ("c3d", "r3d", "i3d", "swin3d")
+TASKS = {"motion": "forehand", "static": "racket on court"}  # and the class that is explained
+OBJECTS = ("racket", "ball")
+DETECTED = ("r3d",)  # asked again with a detector's boxes
+ALPHA = 0.05
+CONTROLS = ("shuffled", "reversed")
+KINDS = {
+    "moving": ("racket moving", "racket shuffled", "racket reversed", "ball moving"),
+    "still": ("racket still", "ball still"),
+}
+MOVES, BALL = "racket moving / racket still", "ball moving / ball still"
+TURNED, MIXED = "racket moving / racket reversed", "racket moving / racket shuffled"
+PAIRS = (MOVES, TURNED, MIXED, BALL)
+CENTRED = ("racket moving centred / racket still centred",)
+GROUP = ("racket moving", "racket still", "ball moving", "ball still", "random moving 00")
+JUDGED = ("racket moving", "racket still", "ball moving", "ball still")
+COLUMNS = {
+    "against_random": [
+        "sign_count", "sign_count_low", "sign_count_high", "magnitude", "effect", "accuracy",
+        "agreement", "p", "verdict",
+    ],
+    "pairs": [
+        "sign_count", "magnitude", "alignment", "accuracy", "accuracy_low", "p",
+        "sign_count_logistic", "magnitude_logistic", "agreement",
+    ],
+    "random_pairs": ["sign_count", "magnitude", "lowest", "highest"],
+    "group": ["sign_count", "magnitude", "accuracy"],
+}  # fmt: skip
+CLAIMS = {
+    "beats": "in the last third of the layers the moving racket scores above the still one: sign "
+    "count above 0.5 and magnitude above 0, by mean difference and by logistic regression",
+    "separates": "there the moving racket's vectors tell its held-out clips from the still ones "
+    "(interval above chance), and more than half of those against random sets do from random ones",
+    "significant": "there the gap between moving and still passes the label-permutation test, and "
+    "the moving racket is found to push towards the class against random sets, both corrected for "
+    "all hypotheses of the claims",
+    "controls": "there the gap exceeds that of each of the random sets between their own moving "
+    "and still clips, and the moving racket significantly beats its own clips played backwards",
+    "dynamic": "all four: the moving racket beats the still one, and every control agrees",
+    "distractor": "there the ball's movement is null: the gap between its moving and still clips "
+    "does not pass the permutation test",
+    "distractor_random": "there neither ball concept is found to push towards the class against "
+    "random sets",
+}
+EXPECTED = {
+    "motion": {"dynamic": True, "distractor": True, "distractor_random": True},
+    "static": {"dynamic": False, "distractor": True, "distractor_random": True},
+}
+Table = dict[str, list[list[Any]]]
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One network, seed and task, with trained or random weights and boxes of some kind."""
+
+    net: str
+    task: str
+    seed: int
+    weights: str = "trained"
+    boxes: str = TRUTH
+
+    @property
+    def entry(self) -> str:
+        return f"stage_{self.net}"
+
+    def __str__(self) -> str:
+        return f"{self.net} {self.task} seed {self.seed}, {self.weights}, boxes: {self.boxes}"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Numbers that all cells have in common."""
+
+    count: int = 30
+    sets: int = 20
+    scoring: int = 30
+    permutations: int = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The clips of a task, in memory: concept sets, random sets, and clips to score."""
+
+    sets: Mapping[str, Sequence[Clip]]
+    scoring: Sequence[Clip]
+    made: Mapping[str, Any]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fill in the cells that are missing."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog="example: python studies/tcav_planted.py --nets r3d --seeds 0 --no-train",
+    )
+    parser.add_argument("--nets", nargs="+", choices=NETS, default=NETS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=[*TASKS])
+    parser.add_argument(
+        "--kinds",
+        nargs="+",
+        choices=SORTS,
+        default=SORTS,
+        help="trained networks, random weights, trained networks with a detector's boxes",
+    )
+    parser.add_argument(
+        "--weights", type=Path, default=WEIGHTS, help="of other seeds than 0 [default: %(default)s]"
+    )
+    parser.add_argument("--no-train", action="store_true", help="leave out what has no weights")
+    parser.add_argument("--out", type=Path, default=OUT, help="[default: %(default)s]")
+    parser.add_argument("--count", type=int, default=30, help="clips a concept [default: 30]")
+    parser.add_argument("--sets", type=int, default=20, help="random sets [default: 20]")
+    parser.add_argument("--scoring", type=int, default=30, help="clips scored [default: 30]")
+    parser.add_argument("--permutations", type=int, default=1000, help="[default: 1000]")
+    parser.add_argument("--batch", type=int, default=16, help="clips a pass [default: 16]")
+    parser.add_argument("--threads", type=int, default=1, help="of torch [default: 1]")
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(given.threads)
+    options = Options(given.count, given.sets, given.scoring, given.permutations)
+    words = [Path(sys.argv[0]).name, *sys.argv[1:]] if arguments is None else [*arguments]
+    run = {
+        "command": shlex.join(["python", f"studies/{Path(__file__).name}", *words[1:]])
+        if arguments is None
+        else shlex.join(words),
+        "commit": commit()[:13],
+        "hardware": hardware(),
+        "versions": {n: versions()[n] for n in ("python", "torch", "numpy") if n in versions()},
+        "day": datetime.now(UTC).date().isoformat(),
+    }
+    study(
+        cells_of(given.nets, given.seeds, given.tasks, given.kinds),
+        options,
+        out=given.out,
+        run=run,
+        folder=given.weights,
+        train=not given.no_train,
+        batch=given.batch,
+    )
+
+
+def cells_of(
+    nets: Sequence[str], seeds: Sequence[int], tasks: Sequence[str], kinds: Sequence[str]
+) -> list[Cell]:
+    """The cells of some nets, seeds and tasks; those with the same concept clips in a row."""
+    found = []
+    for boxes in (TRUTH, "stage"):
+        for task in tasks:
+            for seed in seeds:
+                for net in nets:
+                    if boxes == "stage":
+                        if "detector" in kinds and net in DETECTED:
+                            found.append(Cell(net, task, seed, boxes=boxes))
+                        continue
+                    found += [Cell(net, task, seed, w) for w in ("trained", "random") if w in kinds]
+    return found
+
+
+ALL = tuple(cells_of(NETS, (0, 1, 2), tuple(TASKS), SORTS))
+
+
+def study(
+    cells: Sequence[Cell],
+    options: Options,
+    *,
+    out: Path,
+    run: Mapping[str, Any],
+    folder: Path,
+    train: bool,
+    batch: int = 16,
+) -> dict[str, Any]:
+    """Compute cells one by one and write each into ``out`` as soon as it is there."""
+    held: dict[tuple[str, str], Material] = {}
+    record = load(out, options)
+    for cell in cells:
+        model = network(cell, folder, train=train)
+        if model is None:
+            print(f"{cell}: no weights", flush=True)
+            continue
+        done = find(record, cell)
+        if done and done["digest"] == model.digest[:16]:
+            print(f"{cell}: there already", flush=True)
+            continue
+        if (cell.task, cell.boxes) not in held:
+            held.clear()  # a gigabyte each
+            held[cell.task, cell.boxes] = material(cell.task, cell.boxes, options)
+        begun = datetime.now(UTC)
+        found = compute(cell, model, held[cell.task, cell.boxes], options, batch=batch)
+        found["seconds"] = round((datetime.now(UTC) - begun).total_seconds())
+        record = add(load(out, options), cell, found, run)
+        write(record, out)
+        print(f"{cell}: {found['checks']}", flush=True)
+    record = load(out, options)
+    write(record, out)
+    return record
+
+
+# ---- networks and clips --------------------------------------------------------------------------
+
+
+def network(cell: Cell, folder: Path, *, train: bool) -> zoo.Model | None:
+    """The network of a cell; None where its weights are missing and are not to be trained."""
+    if cell.weights == "random":
+        labels = open_data(f"stage:{cell.task}").labels
+        return zoo.load(cell.entry, weights="random", labels=labels, seed=cell.seed)
+    path = weights_of(cell.net, cell.task, cell.seed, folder, train=train)
+    return zoo.load(cell.entry, weights=path) if path else None
+
+
+def weights_of(net: str, task: str, seed: int, folder: Path, *, train: bool) -> Path | None:
+    """The weights file of a network, trained now where it is missing (if ``train``)."""
+    shipped = zoo.SHIPPED / f"stage_{net}-{task}.safetensors"
+    if seed == 0:
+        return shipped
+    path = folder / f"stage_{net}-{task}-s{seed}.safetensors"
+    if path.exists():
+        return path
+    if not train:
+        return None
+    words = training(json.loads(shipped.with_suffix(".json").read_text())["command"], path, seed)
+    if "--init" in words:  # from the same seed's weights of the task that the shipped ones are from
+        place = words.index("--init") + 1
+        before = Path(words[place]).stem.partition("-")[2]
+        start = weights_of(net, before, seed, folder, train=True)
+        words[place] = str(start)
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run([sys.executable, "-m", "vxhelpers.cli", *words], check=True, cwd=ROOT)
+    return path
+
+
+def training(command: str, out: Path, seed: int) -> list[str]:
+    """A card's command without its first word, writing to ``out``, with another seed."""
+    words = shlex.split(command)
+    if words[:2] != ["vx", "train"] or "--out" not in words or "--seed" in words:
+        raise InputError(f"not the command of shipped weights: {command}")
+    words[words.index("--out") + 1] = str(out)
+    return [*words[1:], "--seed", str(seed)]
+
+
+def material(task: str, boxes: str, options: Options) -> Material:
+    """Make or find the concept sets of a task and decode them."""
+    data = open_data(f"stage:{task}")
+    made = make(
+        data,
+        TASKS[task],
+        OBJECTS,
+        detector=boxes,
+        count=options.count,
+        sets=options.sets,
+        scoring=options.scoring,
+        controls=CONTROLS,
+    )
+    return Material(_sets(made), _scoring(made, data), _facts(made))
+
+
+def _sets(made: ConceptFolder) -> dict[str, list[Clip]]:
+    """Sets by name: a kind's concepts and random sets side by side, then the centred ones."""
+    names = []
+    for kind, concepts in KINDS.items():
+        randoms = made.select("random", placement="in_place")
+        names += [*concepts, *(item.name for item in randoms if item.concept.kind == kind)]
+    names += [name for pair in CENTRED for name in pair.split(" / ")]
+    return {name: list(made[name].clips) for name in names}
+
+
+def _scoring(made: ConceptFolder, data: DataSet) -> list[Clip]:
+    return [data.clip(row) for row in made.scoring]
+
+
+def _facts(made: ConceptFolder) -> dict[str, Any]:
+    record = made.provenance
+    return {"got": record["got"], "key": record["key"][:16], "scored": len(made.scoring)}
+
+
+# ---- one cell ------------------------------------------------------------------------------------
+
+
+def compute(
+    cell: Cell, model: zoo.Model, clips: Material, options: Options, *, batch: int
+) -> dict[str, Any]:
+    """Everything that is said of one cell."""
+    layers = [layer.name for layer in model.entry.layers if layer.layout != "NC"]
+    late, target = math.ceil(len(layers) / 3), TASKS[cell.task]
+    rng = np.random.default_rng(cell.seed)
+    held = collect(model, clips.sets, layers=layers, batch_size=batch)
+    found = derivatives(model, clips.scoring, held, target=target, batch_size=batch)
+    m = len(JUDGED) * late
+    concepts: Table = {}
+    for kind, names in KINDS.items():
+        randoms = [name for name in clips.sets if name.startswith(f"random {kind}")]
+        scores = tcav(
+            model,
+            part(held, [*names, *randoms]),
+            clips.scoring,
+            concepts=names,
+            randoms=randoms,
+            target=target,
+            batch_size=batch,
+        )
+        for item in assess(scores, rng=rng, m=m, permutations=options.permutations):
+            row = [item.sign_count, item.low, item.high, item.magnitude, item.effect]
+            row += [item.accuracy, item.agreement, item.verdict.p, item.verdict.outcome]
+            concepts.setdefault(item.concept, []).append(tidy(row))
+    pairs = {
+        pair: [tidy(compare(held, found, layer, pair, rng, options)) for layer in layers]
+        for pair in (*PAIRS, *CENTRED)
+    }
+    result = {
+        "digest": model.digest[:16],
+        "test": None if cell.weights == "random" else tested(cell, model, batch),
+        "clips": clips.made,
+        "layers": layers,
+        "late": late,
+        "degenerate": [bool(found[layer].degenerate) for layer in layers],
+        "against_random": concepts,
+        "pairs": pairs,
+        "random_pairs": [tidy(movement(held, found, layer)) for layer in layers],
+        "group": group(held, found),
+    }
+    return {**result, "checks": checks(result, cell.task)}
+
+
+def part(held: Activations, names: Sequence[str]) -> Activations:
+    """Some sets alone, without copying where their clips lie side by side."""
+    rows = np.unique(np.concatenate([held.rows(name) for name in names]))
+    side_by_side = len(rows) == rows[-1] - rows[0] + 1
+    chosen: Any = slice(int(rows[0]), int(rows[-1]) + 1) if side_by_side else torch.from_numpy(rows)
+    return Activations(
+        {name: np.searchsorted(rows, held.rows(name)) for name in names},
+        {layer: x[chosen] for layer, x in held.layers.items()},
+        tuple(held.names[row] for row in rows),
+        tuple(held.digests[row] for row in rows),
+    )
+
+
+def compare(
+    held: Activations,
+    found: Derivatives,
+    layer: str,
+    pair: str,
+    rng: np.random.Generator,
+    options: Options,
+) -> list[Any]:
+    """A row of ``pairs``: one set against another at one layer."""
+    a, b = pair.split(" / ")
+    few, products, problem = apart(held, found, layer, a, b)
+    K = gram(few)
+    mean, logistic = (fit(K, [problem], solver=solver) for solver in ("mean", "logistic"))
+    slopes, others = products @ mean.weights[0], products @ logistic.weights[0]
+    lengths = found[layer].lengths
+    dealt = permuted(
+        K, products, problem.positive, [problem.negative], rng=rng,
+        permutations=options.permutations,
+    )["magnitude"]  # fmt: skip
+    assert mean.held_out is not None
+    return [
+        (slopes > 0).mean(),
+        slopes.mean(),
+        np.where(lengths > 0, slopes / np.where(lengths > 0, lengths, 1), 0).mean(),
+        mean.held_out.accuracy[0],
+        mean.held_out.low[0],
+        dealt.p,
+        (others > 0).mean(),
+        others.mean(),
+        cosine(K, mean, logistic)[0],
+    ]
+
+
+def apart(
+    held: Activations, found: Derivatives, layer: str, a: str, b: str
+) -> tuple[torch.Tensor, npt.NDArray[np.float64], Problem]:
+    """Activations and products of two sets' clips, and the problem of telling them apart."""
+    first, second = held.rows(a), held.rows(b)
+    rows = np.concatenate([first, second])
+    place = np.arange(len(rows))
+    problem = Problem(f"{a} against {b}", place[: len(first)], place[len(first) :])
+    return held.layers[layer][torch.from_numpy(rows)], found[layer].products[:, rows], problem
+
+
+def movement(held: Activations, found: Derivatives, layer: str) -> list[Any]:
+    """A row of ``random_pairs``: each random set's moving clips against its still ones."""
+    counts, sizes = [], []
+    for name in held.sets:
+        if name.startswith("random moving"):
+            still = name.replace("moving", "still")
+            few, products, problem = apart(held, found, layer, name, still)
+            slopes = products @ fit(gram(few), [problem], folds=None).weights[0]
+            counts.append((slopes > 0).mean())
+            sizes.append(slopes.mean())
+    return [np.mean(counts), np.mean(sizes), np.min(sizes), np.max(sizes)]
+
+
+def group(held: Activations, found: Derivatives) -> Table:
+    """Relative scores of the group: each set against all others, as in the paper's Figure 9."""
+    rows = np.concatenate([held.rows(name) for name in GROUP])
+    few = part(held, GROUP)
+    problems = [against(few.sets, name, [o for o in GROUP if o != name]) for name in GROUP]
+    table: Table = {name: [] for name in GROUP}
+    for layer, x in few.layers.items():
+        cavs = fit(gram(x), problems)
+        slopes = found[layer].products[:, np.unique(rows)] @ cavs.weights.T
+        assert cavs.held_out is not None
+        for name, mine, accuracy in zip(GROUP, slopes.T, cavs.held_out.accuracy, strict=True):
+            table[name].append(tidy([(mine > 0).mean(), mine.mean(), accuracy]))
+    return table
+
+
+def tested(cell: Cell, model: zoo.Model, batch: int) -> dict[str, float]:
+    """Accuracy on the test split and the causal check: from the card if it is of this very file."""
+    path = Path(model.weights)
+    card = path.with_suffix(".json")
+    if card.is_file():
+        known = json.loads(card.read_text())
+        if known["file"]["sha256"] == sha256(path):
+            causal = known["causal"]["test"]["accuracy"]
+            return {name: round(share["value"], 4) for name, share in causal.items()}
+    clips, labels = clips_of(open_data(f"stage:{cell.task}"), "test", labels=model.labels)
+    check = causal_check(model, clips, labels, rng=np.random.default_rng(0), batch=batch)
+    return {name: round(share.value, 4) for name, share in check.accuracy.items()}
+
+
+def tidy(row: Sequence[Any]) -> list[Any]:
+    """Three digits of every number, which is more than is known of them."""
+    return [v if isinstance(v, str) else float(f"{float(v):.3g}") for v in row]
+
+
+# ---- what is claimed -----------------------------------------------------------------------------
+
+
+def checks(cell: Mapping[str, Any], task: str) -> dict[str, bool]:
+    """Each of `CLAIMS` as it was found, and ``as_expected``: whether all of `EXPECTED` were."""
+    late = range(len(cell["layers"]) - cell["late"], len(cell["layers"]))
+    tested_pairs = (MOVES, TURNED, BALL)
+    m = len(tested_pairs) * cell["late"]
+
+    def pair(name: str, layer: int) -> dict[str, Any]:
+        return dict(zip(COLUMNS["pairs"], cell["pairs"][name][layer], strict=True))
+
+    def concept(name: str, layer: int) -> dict[str, Any]:
+        return dict(
+            zip(COLUMNS["against_random"], cell["against_random"][name][layer], strict=True)
+        )
+
+    def above(row: Mapping[str, Any]) -> bool:
+        return bool(row["magnitude"] > 0 and row["sign_count"] > 0.5)
+
+    def passes(row: Mapping[str, Any]) -> bool:
+        return bonferroni(row["p"], m) <= ALPHA and row["accuracy_low"] > 0.5
+
+    def highest(layer: int) -> float:
+        return float(cell["random_pairs"][layer][COLUMNS["random_pairs"].index("highest")])
+
+    moves = {layer: pair(MOVES, layer) for layer in late}
+    turned = {layer: pair(TURNED, layer) for layer in late}
+    mine = {layer: concept("racket moving", layer) for layer in late}
+    found = {
+        "beats": all(
+            above(row) and row["magnitude_logistic"] > 0 and row["sign_count_logistic"] > 0.5
+            for row in moves.values()
+        ),
+        "separates": all(
+            moves[layer]["accuracy_low"] > 0.5 and mine[layer]["verdict"] != "not separated"
+            for layer in late
+        ),
+        "significant": all(
+            above(moves[layer]) and passes(moves[layer]) and mine[layer]["verdict"] == "towards"
+            for layer in late
+        ),
+        "controls": all(
+            moves[layer]["magnitude"] > highest(layer)
+            and above(turned[layer])
+            and passes(turned[layer])
+            for layer in late
+        ),
+        "distractor": all(not passes(pair(BALL, layer)) for layer in late),
+        "distractor_random": all(
+            concept(name, layer)["verdict"] != "towards"
+            for name in ("ball moving", "ball still")
+            for layer in late
+        ),
+    }
+    parts = ("beats", "separates", "significant", "controls")
+    found["dynamic"] = all(found[name] for name in parts)
+    expected = EXPECTED[task]
+    found["as_expected"] = all(found[name] == wanted for name, wanted in expected.items())
+    return found
+
+
+# ---- the file ------------------------------------------------------------------------------------
+
+
+def load(path: Path, options: Options) -> dict[str, Any]:
+    """Read what is there; raises InputError where it was made with other options."""
+    common = {
+        "study": "tcav_planted",
+        "planned": {"nets": [*NETS], "seeds": [0, 1, 2], "tasks": [*TASKS]},
+        "missing": [],
+        "options": vars(options),
+        "actions": TASKS,
+        "claims": CLAIMS,
+        "expected": EXPECTED,
+        "columns": COLUMNS,
+    }
+    known = json.loads(path.read_text()) if path.is_file() else {"options": vars(options)}
+    if known["options"] != vars(options):
+        raise InputError(
+            f"{path}: was made with {known['options']}; name another file (--out), or remove it"
+        )
+    cells = known.get("cells", [])
+    for cell in cells:
+        cell["checks"] = checks(cell, cell["task"])
+    return {**common, "runs": known.get("runs", []), "cells": cells}
+
+
+def _order(cell: Cell) -> tuple[Any, ...]:
+    """Ground truth and trained weights first; then by task, net, seed."""
+    made = cell.boxes != TRUTH, cell.weights != "trained"
+    return *made, [*TASKS].index(cell.task), NETS.index(cell.net), cell.seed
+
+
+def identity(cell: Cell | Mapping[str, Any]) -> Cell:
+    """Which cell a record is of."""
+    if isinstance(cell, Cell):
+        return cell
+    return Cell(*(cell[name] for name in Cell.__dataclass_fields__))
+
+
+def find(record: Mapping[str, Any], cell: Cell) -> Mapping[str, Any] | None:
+    """The record of a cell, if it is there."""
+    return next((item for item in record["cells"] if identity(item) == cell), None)
+
+
+def add(
+    record: dict[str, Any], cell: Cell, found: Mapping[str, Any], run: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Put a cell in, in place of an older one."""
+    if run not in record["runs"]:
+        record["runs"].append(dict(run))
+    rest = [item for item in record["cells"] if identity(item) != cell]
+    entry = {**vars(cell), "run": record["runs"].index(run), **found}
+    record["cells"] = sorted([*rest, entry], key=lambda item: _order(identity(item)))
+    return record
+
+
+def write(record: dict[str, Any], path: Path) -> None:
+    """Write the file, with what is missing; a row of a table takes a line."""
+    there = {identity(item) for item in record["cells"]}
+    record["missing"] = [vars(cell) for cell in sorted(ALL, key=_order) if cell not in there]
+    text = json.dumps(record, indent=1)
+    leaf = re.compile(r"[\[{]\s+([^\[\]{}]*?)\s+[\]}]")
+    text = leaf.sub(lambda found: re.sub(r"\s*\n\s*", " ", found.group()), text)
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except VxError as error:
+        sys.exit(f"error: {error}")
