@@ -11,7 +11,6 @@ process's own, so that a busy machine does not blur them. See README.md beside t
 import argparse
 import json
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -270,10 +270,11 @@ def check(w: Work) -> None:
     theirs = captum(few, Svc(tol=1e-9, max_iter=10**6), repaired=True)
     order = list(few.sets)
     for name in STAGES:
-        opinion = found[name].opinion("linear_svc")
-        for place, (a, b) in enumerate(few.pairs):
+        layer = found[name]
+        counts = [*layer.opinions["linear_svc"].sign_count, *layer.nulls["linear_svc"].sign_count]
+        for (a, b), count in zip(few.pairs, counts, strict=True):
             scores = theirs[f"{order.index(a)}-{order.index(b)}"][name]
-            if abs(float(scores["sign_count"][0]) - opinion.sign_count[place]) > 1e-6:
+            if abs(float(scores["sign_count"][0]) - count) > 1e-6:
                 raise SystemExit(f"{a} against {b} at {name}: captum counts other signs")
 
 
@@ -315,6 +316,13 @@ def report(title: str, times: dict[str, list[float]]) -> None:
             print(f"  {name:18}{statistics.median(values):9.2f}{over[0]:12.2f}{over[1]:11.2f}")
 
 
+def peak() -> float:
+    """Peak memory of this process in MB, as Linux counts it (a child's rusage has its parent's)."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    line = next(line for line in status if line.startswith("VmHWM"))
+    return float(line.split()[1]) / 1024
+
+
 def memory(name: str, *, small: bool) -> dict[str, float]:
     """Peak memory in MB of processes that run one contender each, and of what ours stores."""
     peaks = {}
@@ -344,7 +352,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     if options.alone:
         (FAST | SLOW)[options.alone](workload(options.workloads[0], small=options.small))
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(peak())
         return
     figures: dict[str, Any] = {}
     for name in options.workloads:

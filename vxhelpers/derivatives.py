@@ -189,11 +189,16 @@ def derivatives(
 
 
 class _Layer:
-    """Products at one layer, taken in batch by batch."""
+    """Products at one layer, taken in batch by batch.
+
+    Gradients wait for each other up to a sixteenth of the activations' size, so that these are not
+    read anew for every batch.
+    """
 
     def __init__(self, name: str, x: Tensor) -> None:
         self.name, self.pooled = name, x.ndim == 2
         self.x = x[:, :, None, None, None] if self.pooled else x
+        self.waiting: list[tuple[Tensor, dict[str, Tensor]]] = []  # gradients, shares of places
         self.products: dict[str, list[tuple[Matrix, Matrix]]] = {}  # of places; "" for everything
         self.lengths: list[float] = []
         self.spread: list[float] = []
@@ -201,7 +206,7 @@ class _Layer:
         self.constant = True
 
     def add(self, g: Tensor, masks: Mapping[str, Tensor]) -> None:
-        """Multiply a batch of gradients ``(S, C, T, H, W)`` with all activations."""
+        """Take in a batch of gradients ``(S, C, T, H, W)``."""
         g = g[:, :, None, None, None] if self.pooled else g
         if g.shape[1:] != self.x.shape[1:]:
             raise InputError(
@@ -209,18 +214,27 @@ class _Layer:
                 f"shape {tuple(self.x.shape[1:])}: collect the activations from the same network, "
                 "of clips of one size"
             )
-        parts = {"": g}
-        if not self.pooled:
-            parts |= {name: g * _cells(mask, g) for name, mask in masks.items()}
-        stack = torch.cat([*parts.values()]) if len(parts) > 1 else g
-        steps, origin = _products(stack, self.x)
-        for place, name in enumerate(parts):
-            rows = slice(place * len(g), (place + 1) * len(g))
-            self.products.setdefault(name, []).append((steps[rows], origin[rows]))
         self._compare(g)
+        shares = {} if self.pooled else {name: _cells(mask, g) for name, mask in masks.items()}
+        self.waiting.append((g, shares))
+        if sum(len(waiting) for waiting, _ in self.waiting) >= len(self.x) // 16:
+            self._multiply()
+
+    def _multiply(self) -> None:
+        """Multiply the gradients that wait with all activations, and let them go."""
+        if not self.waiting:
+            return
+        g = torch.cat([waiting for waiting, _ in self.waiting])
+        names = list(self.waiting[0][1])
+        shares = [torch.cat([share[name] for _, share in self.waiting]) for name in names]
+        self.waiting.clear()
+        steps, origin = _products(g, self.x, shares)
+        for name, part, mean in zip(["", *names], steps, origin, strict=True):
+            self.products.setdefault(name, []).append((part, mean))
 
     def slopes(self) -> Slopes:
         """Put the batches together."""
+        self._multiply()
         whole = {
             name: (np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts]))
             for name, parts in self.products.items()
@@ -246,24 +260,40 @@ class _Layer:
             self.spread.append(apart)
 
 
-def _products(g: Tensor, x: Tensor) -> tuple[Matrix, Matrix]:
-    """Products ``(S, T, N)`` of gradients and activations about their mean, and ``(S, T)`` of it.
+def _products(g: Tensor, x: Tensor, shares: Sequence[Tensor] = ()) -> tuple[Matrix, Matrix]:
+    """Products of gradients and activations about their mean, and of gradients and the mean.
 
     A few channels at a time, of all clips: nothing of the activations' own size is made. Products
     within a block in float32, or float64 where either is; their sums in float64.
+
+    Parameters
+    ----------
+    g, x
+        ``(S, C, T, H, W)`` and ``(N, C, T, H, W)``.
+    shares
+        p weights ``(S, 1, T, H, W)`` of positions.
+
+    Returns
+    -------
+    tuple
+        ``(1 + p, S, T, N)`` and ``(1 + p, S, T)``: of everything, then of each share of it.
     """
     precision = torch.float64 if torch.float64 in (g.dtype, x.dtype) else torch.float32
     count, channels, steps = x.shape[:3]
     block = max(1, _BLOCK // max(1, x[:, 0].numel()))
-    total = torch.zeros(steps, len(g), count, dtype=torch.float64, device=g.device)
-    origin = torch.zeros(steps, len(g), dtype=torch.float64, device=g.device)
+    size = (steps, (1 + len(shares)) * len(g))
+    total = torch.zeros(*size, count, dtype=torch.float64, device=g.device)
+    origin = torch.zeros(*size, dtype=torch.float64, device=g.device)
     for start in range(0, channels, block):
-        left = _by_step(g[:, start : start + block].to(precision))
+        slopes = g[:, start : start + block].to(precision)
+        left = _by_step(torch.cat([slopes, *(slopes * share for share in shares)]))
         right = _by_step(x[:, start : start + block].to(g.device, precision))
         mean = right.mean(1, keepdim=True)
         total += torch.bmm(left, (right - mean).mT)
         origin += torch.bmm(left, mean.mT)[:, :, 0]
-    return total.permute(1, 0, 2).cpu().numpy(), origin.T.cpu().numpy()
+    shape = (1 + len(shares), len(g), steps)
+    products = total.permute(1, 0, 2).reshape(*shape, count).cpu().numpy()
+    return products, origin.T.reshape(shape).cpu().numpy()
 
 
 def _by_step(values: Tensor) -> Tensor:

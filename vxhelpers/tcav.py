@@ -129,8 +129,10 @@ class Layer:
     products
         ``(S, N)`` products of the scoring clips' gradients with them.
     opinions
-        For each solver the sensitivity to c x r vectors, concept by concept, then to those of the
-        r (r - 1) / 2 pairs of random sets.
+        For each solver the sensitivity to c x r vectors: concept by concept, against each random
+        set.
+    nulls
+        For each solver the sensitivity to the vectors of the r (r - 1) / 2 pairs of random sets.
     degenerate
         Why sign counts say little at this layer; empty where they do not.
     """
@@ -141,6 +143,7 @@ class Layer:
     K: Matrix
     products: Matrix
     opinions: Mapping[Solver, Sensitivity]
+    nulls: Mapping[Solver, Sensitivity]
     degenerate: str
 
     def derivatives(self, concept: str, solver: Solver = "mean") -> Matrix:
@@ -154,7 +157,8 @@ class Layer:
 
     def null(self, statistic: Statistic, solver: Solver = "mean") -> Matrix:
         """``(r (r - 1),)``: the same of random sets against each other, each pair both ways."""
-        pairs = self.opinion(solver).derivatives[len(self.concepts) * len(self.randoms) :]
+        self.opinion(solver)
+        pairs = self.nulls[solver].derivatives
         return np.concatenate([scored(way, statistic).mean(1) for way in (pairs, -pairs)])
 
     def vectors(self, concept: str) -> slice:
@@ -264,7 +268,8 @@ def tcav(
             f"{len(concepts)} concepts and {len(randoms)} random sets: at least one concept and "
             f"{RANDOM_SETS} random sets are needed, 20 are better"
         )
-    problems = pairs(activations, concepts, randoms)
+    asked = pairs(activations, [(c, r) for c in concepts for r in randoms])
+    random = pairs(activations, [*combinations(randoms, 2)])
     found = derivatives(
         model, clips, activations, target=target, of=of, places=places, batch_size=batch_size
     )
@@ -272,20 +277,12 @@ def tcav(
     for name, x in activations.layers.items():
         centred = gram(x, device=model.device)
         raw = gram(x, centre=False, device=model.device) if FROM_ORIGIN & {*solvers} else centred
-        opinions = {
-            solver: sensitivity(
-                found,
-                name,
-                fit(
-                    raw if solver in FROM_ORIGIN else centred,
-                    problems,
-                    solver=solver,
-                    C=C,
-                    folds=folds,
-                ),
-            )
-            for solver in solvers
-        }
+        opinions, nulls = {}, {}
+        for solver in solvers:
+            K = raw if solver in FROM_ORIGIN else centred
+            vectors = fit(K, asked, solver=solver, C=C, folds=folds)
+            opinions[solver] = sensitivity(found, name, vectors)
+            nulls[solver] = sensitivity(found, name, fit(K, random, solver=solver, C=C, folds=None))
         layers[name] = Layer(
             name,
             tuple(concepts),
@@ -293,17 +290,15 @@ def tcav(
             centred,
             found[name].products,
             opinions,
+            nulls,
             found[name].degenerate,
         )
     return Tcav(layers, activations.sets, activations.names, found)
 
 
-def pairs(
-    activations: Activations, concepts: Sequence[str], randoms: Sequence[str]
-) -> list[Problem]:
-    """Every concept against every random set, concept by concept, then all pairs of random sets."""
-    chosen = [*((c, r) for c in concepts for r in randoms), *combinations(randoms, 2)]
-    return [against(activations.sets, a, b, names=activations.names) for a, b in chosen]
+def pairs(activations: Activations, asked: Sequence[tuple[str, str]]) -> list[Problem]:
+    """Pose one set against another, pair by pair; clips on both sides are refused and listed."""
+    return [against(activations.sets, a, b, names=activations.names) for a, b in asked]
 
 
 def relative(
