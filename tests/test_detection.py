@@ -200,6 +200,19 @@ def test_the_surest_comes_first_in_a_frame():
         assert (one.labels[:16] == 0).all() and (one.labels[16:] == 1).all()
 
 
+def test_repetitions_are_what_overlaps_more(tiny):
+    """Neighbours in a row share half their area: their IoU is a third, and 0.4 at the edge."""
+    assert len(detect(tiny, _clip(1), overlap=0.7)) == 64
+    few = detect(tiny, _clip(1), overlap=0.3).boxes
+    assert 0 < len(few) < 40
+    for k, box in enumerate(few):
+        rest = np.delete(few, k, axis=0)
+        common = np.minimum(box[2:], rest[:, 2:]) - np.maximum(box[:2], rest[:, :2])
+        common = common.clip(0).prod(1)
+        areas = (box[2:] - box[:2]).prod() + (rest[:, 2:] - rest[:, :2]).prod(1)
+        assert (common / (areas - common) <= 0.3 + 1e-6).all()
+
+
 def _saved(net):
     folder = Path(os.environ["VX_CACHE"])
     torch.save({"model": net, "train_args": {"imgsz": 64}}, folder / "other.pt")
@@ -302,8 +315,9 @@ def test_files_that_are_no_detectors(tmp_path):
 
 
 def test_options_out_of_range(tiny):
-    for options in ({"confidence": 0.0}, {"confidence": 1.0}, {"batch_size": 0}):
-        with pytest.raises(InputError, match="confidence must lie between 0 and 1, batch_size"):
+    wrong = ({"confidence": 0.0}, {"confidence": 1.0}, {"overlap": 1.0}, {"batch_size": 0})
+    for options in wrong:
+        with pytest.raises(InputError, match="confidence and overlap must lie between 0 and 1"):
             detect(tiny, _clip(), **options)
 
 
