@@ -68,7 +68,8 @@ from vxhelpers.chance import permuted
 from vxhelpers.clip import Clip
 from vxhelpers.concept_folder import ConceptFolder
 from vxhelpers.concept_sets import make
-from vxhelpers.data import DataSet, open_data
+from vxhelpers.concepts import Colour, Placement
+from vxhelpers.data import open_data
 from vxhelpers.derivatives import Derivatives, derivatives
 from vxhelpers.errors import InputError, VxError
 from vxhelpers.evaluate import causal_check
@@ -160,7 +161,7 @@ class Options:
     count: int = 30
     sets: int = 20
     scoring: int = 30
-    permutations: int = 1000
+    permutations: int = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,17 +197,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=30, help="clips a concept [default: 30]")
     parser.add_argument("--sets", type=int, default=20, help="random sets [default: 20]")
     parser.add_argument("--scoring", type=int, default=30, help="clips scored [default: 30]")
-    parser.add_argument("--permutations", type=int, default=1000, help="[default: 1000]")
+    parser.add_argument("--permutations", type=int, default=500, help="[default: 500]")
     parser.add_argument("--batch", type=int, default=16, help="clips a pass [default: 16]")
     parser.add_argument("--threads", type=int, default=1, help="of torch [default: 1]")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
     options = Options(given.count, given.sets, given.scoring, given.permutations)
-    words = [Path(sys.argv[0]).name, *sys.argv[1:]] if arguments is None else [*arguments]
+    words = [*(sys.argv[1:] if arguments is None else arguments)]
+    for place in [i for i, word in enumerate(words) if word in ("--out", "--weights")][::-1]:
+        del words[place : place + 2]  # where files lie is no part of the result
     run = {
-        "command": shlex.join(["python", f"studies/{Path(__file__).name}", *words[1:]])
-        if arguments is None
-        else shlex.join(words),
+        "command": shlex.join(["python", "studies/tcav_planted.py", *words]),
         "commit": commit()[:13],
         "hardware": hardware(),
         "versions": {n: versions()[n] for n in ("python", "torch", "numpy") if n in versions()},
@@ -226,18 +227,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def cells_of(
     nets: Sequence[str], seeds: Sequence[int], tasks: Sequence[str], kinds: Sequence[str]
 ) -> list[Cell]:
-    """The cells of some nets, seeds and tasks; those with the same concept clips in a row."""
-    found = []
-    for boxes in (TRUTH, "stage"):
-        for task in tasks:
-            for seed in seeds:
-                for net in nets:
-                    if boxes == "stage":
-                        if "detector" in kinds and net in DETECTED:
-                            found.append(Cell(net, task, seed, boxes=boxes))
-                        continue
-                    found += [Cell(net, task, seed, w) for w in ("trained", "random") if w in kinds]
-    return found
+    """The cells of some nets, seeds, tasks and kinds, trained networks first."""
+    sorts = {"trained": ("trained", TRUTH), "random": ("random", TRUTH)}
+    sorts |= {"detector": ("trained", "stage")}
+    return [
+        Cell(net, task, seed, *sorts[kind])
+        for kind in SORTS
+        for task in tasks
+        for seed in seeds
+        for net in nets
+        if kind in kinds and (kind != "detector" or net in DETECTED)
+    ]
 
 
 ALL = tuple(cells_of(NETS, (0, 1, 2), tuple(TASKS), SORTS))
@@ -266,7 +266,8 @@ def study(
             print(f"{cell}: there already", flush=True)
             continue
         if (cell.task, cell.boxes) not in held:
-            held.clear()  # a gigabyte each
+            if {boxes for _, boxes in held} - {cell.boxes}:
+                held.clear()  # a gigabyte each
             held[cell.task, cell.boxes] = material(cell.task, cell.boxes, options)
         begun = datetime.now(UTC)
         found = compute(cell, model, held[cell.task, cell.boxes], options, batch=batch)
@@ -324,36 +325,33 @@ def training(command: str, out: Path, seed: int) -> list[str]:
 def material(task: str, boxes: str, options: Options) -> Material:
     """Make or find the concept sets of a task and decode them."""
     data = open_data(f"stage:{task}")
-    made = make(
-        data,
-        TASKS[task],
-        OBJECTS,
-        detector=boxes,
-        count=options.count,
-        sets=options.sets,
-        scoring=options.scoring,
-        controls=CONTROLS,
-    )
-    return Material(_sets(made), _scoring(made, data), _facts(made))
 
+    def ask(placement: Placement, sets: int, fill: Colour | None = None) -> ConceptFolder:
+        return make(
+            data,
+            TASKS[task],
+            OBJECTS,
+            detector=boxes,
+            count=options.count,
+            sets=sets,
+            scoring=options.scoring,
+            placements=(placement,),
+            controls=CONTROLS,
+            fill=fill,
+        )
 
-def _sets(made: ConceptFolder) -> dict[str, list[Clip]]:
-    """Sets by name: a kind's concepts and random sets side by side, then the centred ones."""
-    names = []
-    for kind, concepts in KINDS.items():
-        randoms = made.select("random", placement="in_place")
-        names += [*concepts, *(item.name for item in randoms if item.concept.kind == kind)]
-    names += [name for pair in CENTRED for name in pair.split(" / ")]
-    return {name: list(made[name].clips) for name in names}
-
-
-def _scoring(made: ConceptFolder, data: DataSet) -> list[Clip]:
-    return [data.clip(row) for row in made.scoring]
-
-
-def _facts(made: ConceptFolder) -> dict[str, Any]:
-    record = made.provenance
-    return {"got": record["got"], "key": record["key"][:16], "scored": len(made.scoring)}
+    made = ask("in_place", options.sets)
+    centred = ask("centred", 0, tuple(made.provenance["fill"]))  # the same pieces, cut otherwise
+    sets = {}
+    for kind, concepts in KINDS.items():  # a kind's sets side by side
+        randoms = [item.name for item in made.select("random") if item.concept.kind == kind]
+        sets |= {name: list(made[name].clips) for name in (*concepts, *randoms)}
+    entry = zoo.ENTRIES[f"stage_{NETS[0]}"]  # all have one geometry
+    for pair in CENTRED:
+        sets |= {name: list(centred[name].clips_for(entry)) for name in pair.split(" / ")}
+    known = made.provenance
+    facts = {"got": known["got"], "scored": len(made.scoring), "key": known["key"][:16]}
+    return Material(sets, [data.clip(row) for row in made.scoring], facts)
 
 
 # ---- one cell ------------------------------------------------------------------------------------
