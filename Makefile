@@ -1,7 +1,8 @@
 # make book    the rendered book, from nothing          make test    all tests, from nothing
 # make lab     the chapters in JupyterLab               make lint    ruff and mypy
 # make pair    notebooks from their scripts             make weights train again what ships
-# make bench   the benchmarks                           make clean   remove what was built
+# make bench   the benchmarks                           make studies over training seeds: hours
+# make clean   remove what was built
 
 VENV    ?= .venv
 PYTHON  ?= $(shell for p in python3 python3.12 python3.11; do \
@@ -13,7 +14,7 @@ BUILD   ?= build
 export VX_CACHE ?= $(CURDIR)/$(BUILD)/cache
 export YOLO_AUTOINSTALL := false
 
-.PHONY: book test lab lint pair weights bench pins clean setup
+.PHONY: book test lab lint pair weights bench studies pins clean setup
 
 book: $(READY)
 	$(BIN)/vx book --out $(BUILD) $(ARGS)
@@ -41,6 +42,10 @@ weights: $(READY)
 
 bench: $(READY)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# Trains the networks of further seeds where they are missing, and goes on where it was stopped.
+studies: $(READY)
+	for script in studies/*.py; do $(BIN)/python $$script || exit 1; done
 
 # Only after a change of pyproject.toml: solve the versions anew.
 pins:
