@@ -147,6 +147,14 @@ def test_strips_show_the_sampled_frames_in_order(clip):
     assert times == [["0.00 s", "0.25 s"], ["0.00 s", "0.10 s"]]
 
 
+def test_pictures_of_several_videos_have_names(clip):
+    shown = figures.filmstrip({"a": clip[:2], "b": clip[2:4]}, names={"a": "xy", "b": ["z", "w"]})
+    names = [[t.get_text() for t in ax.get_xticklabels()] for ax in shown.figure.axes]
+    assert names == [["x", "y"], ["z", "w"]]
+    with pytest.raises(InputError, match="b: 2 pictures need as many names"):
+        figures.filmstrip({"b": clip[:2]}, names={"b": ["z"]})
+
+
 def test_overlay_shares_limits_unless_told(clip, heat):
     maps = {"a": heat, "b": heat * 0.01}
     top, first, second = strips(figures.overlay_filmstrip(clip, maps, frames=2))

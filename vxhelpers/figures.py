@@ -98,6 +98,7 @@ def filmstrip(
     *,
     frames: int = 6,
     fps: float | Mapping[str, float] | None = None,
+    names: Mapping[str, Sequence[str]] | None = None,
     alt: str = "",
 ) -> Illustration:
     """Draw evenly spaced frames of several clips, one clip a row.
@@ -111,6 +112,9 @@ def filmstrip(
     fps
         Gives the time of every frame in seconds, one rate for all or one a row; without it, its
         number.
+    names
+        What to write below the frames instead, one name a frame of the clip: for pictures that are
+        not of one video.
 
     Raises
     ------
@@ -121,9 +125,14 @@ def filmstrip(
     if not rows:
         raise InputError("a filmstrip needs at least one clip")
     rates = fps if isinstance(fps, Mapping) else dict.fromkeys(clips, fps)
-    pictures = [
-        (label, clip[index], None, _times(index, rates[label])) for label, clip, index in rows
-    ]
+    pictures: list[Row] = []
+    for label, clip, index in rows:
+        below = _times(index, rates[label])
+        if names is not None:
+            if len(names.get(label, ())) != len(clip):
+                raise InputError(f"{label}: {len(clip)} pictures need as many names")
+            below = [names[label][k] for k in index.tolist()]
+        pictures.append((label, clip[index], None, below))
     return _strips(pictures, alt or f"Frames in order of {', '.join(clips)}.")
 
 
@@ -423,15 +432,16 @@ def _beside(
 ) -> list[tuple[float, float]]:
     """Top left corners for texts beside their boxes: inside the frame, on each other only at need.
 
-    ``pixels`` of the frame to a point of the page. Tried in turn: above the box, below it, at its
-    right, at its left, inside; then down the frame.
+    ``pixels`` of the frame to a point of the page. A text stands above its box if there is room,
+    else at the nearest free place in line with one of the box's sides.
     """
     height, frame = 1.7 * _POINTS * pixels, size
     taken: list[tuple[float, float, float]] = []  # x, y, width
     for (x0, y0, x1, y1), text in zip(boxes, texts, strict=True):
         width = (0.62 * _POINTS * len(text) + 2) * pixels
+        down = np.arange(0, frame[0], height)
         tries = [(x0, y0 - height), (x0, y1), (x1, y0), (x0 - width, y0), (x0, y0)]
-        tries += [(x0, y) for y in np.arange(0, frame[0], height)]
+        tries += [(x, y) for x in (x0, x1, x0 - width, x1 - width) for y in down]
         fitted = [
             (min(max(x, 0.0), frame[1] - width), min(max(y, 0.0), frame[0] - height))
             for x, y in tries
@@ -443,9 +453,20 @@ def _beside(
                 x >= a + w or a >= x + width or abs(y - b) >= height * 0.999 for a, b, w in taken
             )
         ]
-        x, y = (free or fitted)[0]
+
+        away = [_gap_to((x0, y0, x1, y1), place, (width, height)) for place in free]
+        x, y = free[int(np.argmin(away))] if free else fitted[0]
         taken.append((x, y, width))
     return [(x, y) for x, y, _ in taken]
+
+
+def _gap_to(
+    box: tuple[float, ...], corner: tuple[float, float], size: tuple[float, float]
+) -> float:
+    """Distance between a box and a rectangle of a size (width, height), 0 where they touch."""
+    (x0, y0, x1, y1), (x, y) = box, corner
+    across, down = max(x0 - x - size[0], x - x1, 0), max(y0 - y - size[1], y - y1, 0)
+    return round(float(np.hypot(across, down)), 6)
 
 
 def _edged(colour: str, heavy: bool) -> tuple[tuple[float, str], tuple[float, str]]:
