@@ -70,6 +70,7 @@ from vxhelpers.detection import detect, load_detector
 from vxhelpers.errors import InputError
 from vxhelpers.faithfulness import mean_interval
 from vxhelpers.manifest import Row
+from vxhelpers.sampling import view
 from vxhelpers.stage import INSTANCES
 from vxhelpers.store import Store
 from vxhelpers.track_quality import quality
@@ -160,7 +161,7 @@ Markdown(
     "\n".join(lines) + "\n\n"
     + ("The reasons: " + "; ".join(f"*{r}*, {REASONS[r]}" for r in sorted(why)) + ". " if why else
        "No track was dropped. ")
-    + "".join(f"For instance a {said(d.track.label)} in {said(d.track.source)}, {said(d.detail)}. "
+    + "".join(f"For instance, *{said(d.track.label)}* in {said(d.track.source)}, {said(d.detail)}. "
               for d in list(why.values())[-1:])
     + ("Concepts are made of " + ", ".join(map(said, chosen)) + ": "
        + ("as asked for." if objects else "what is tracked in a third of the clips or more.")
@@ -177,7 +178,7 @@ Markdown(
 # On the stage we know where everything is. A found box is right if {eq}`eq-concepts-iou` with a true one
 # of its label is at least one half. *Precision* is the share of found boxes that are right, *recall* the
 # share of true boxes that were found, and an *identity switch* is a track that goes on on another
-# thing. Boxes of one clip are alike, so the intervals count clips rather than boxes where it matters.
+# thing. Boxes of one clip are alike; the intervals allow for that.
 
 # %%
 scenes = [data.scene(row) for row in rows if finder]
@@ -185,16 +186,23 @@ true = [one and true_tracks(one, min_frames=12) for one in scenes]
 pairs = [pair for pair in zip(found, true, strict=True) if pair[1] is not None]
 checks = [quality(pairs, name) for name in names if pairs and name in INSTANCES]
 
+
 # %% tags=["hide-input"]
-lines = [
-    "| label | precision | recall | IoU | identity switches | tracks | true boxes |",
-    "|---|---|---|---|---|---|---|",
-]
+def interval(value, low_high):
+    low, high = low_high
+    return (
+        f"{value:.3f} [{low:.3f}, {high:.3f}]" if value == value else "none found"
+    )
+
+
+lines = ["| label | precision | recall | IoU | identity switches | tracks | true boxes |",
+         "|---|---|---|---|---|---|---|"]  # fmt: skip
 for q in checks:
     if q.true:
-        (a, b), (c, d) = q.precision_interval, q.recall_interval
-        lines.append(f"| {q.label} | {q.precision:.3f} [{a:.3f}, {b:.3f}] | {q.recall:.3f} "
-                     f"[{c:.3f}, {d:.3f}] | {q.iou:.2f} | {q.switches} | {q.tracks} | {q.true} |")  # fmt: skip
+        overlap = f"{q.iou:.2f}" if q.matched else "none"
+        lines.append(f"| {q.label} | {interval(q.precision, q.precision_interval)} | "
+                     f"{interval(q.recall, q.recall_interval)} | {overlap} | {q.switches} | "
+                     f"{q.tracks} | {q.true} |")  # fmt: skip
 absent = [f"{q.label} ({q.found} found boxes)" for q in checks if not q.true]
 switches = sum(q.switches for q in checks)
 Markdown(
@@ -261,30 +269,28 @@ Markdown(
 # %% [markdown]
 # ## Look at them: spatial concepts
 #
-# First the thing without its movement, the paper's Figure 5: one frame, repeated. Beside them stands a
-# clip of a random set. The clips are the first of their sets, in the order in which they were drawn.
+# First the thing without its movement, the paper's Figure 5: one frame of each track, which the clip
+# repeats. They are the first of their sets, each from another video; below them stand those of a
+# random set.
 
-
-# %% tags=["hide-input"]
-def exhibit(chosen_set, k=0):
-    clip, origin = chosen_set.clips[k], chosen_set.provenance[k]
-    return players.player(
-        clip.frames,
-        fps=clip.fps,
-        title=f"{chosen_set.name}, from {origin['clip_id']}",
-        alt=f"{chosen_set.name}: {origin['object']} cut out of {origin['clip_id']}, frames "
-        f"{origin['frames'][0] + 1} to {origin['frames'][1]}; the rest is one colour.",
-    )
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-still", "caption": "Spatial concepts: six clips of each object, and of a random set, as the network is shown them; below each the end of the name of the clip that it was cut from. Nothing moves, by design."}}
+net = zoo.load(model, weights=weights)
+seen_as = {"frames": 1, "resize": net.entry.resize, "crop": net.entry.crop}
 
 
 def exemplars(kind):
     options = {"kind": kind, "placement": "in_place"}
-    sets = made.select("concept", **options) + made.select("random", **options)[:1]
-    return players.gallery([exhibit(one) for one in sets], columns=3)
+    return made.select("concept", **options) + made.select("random", **options)[:1]
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-still", "caption": "Spatial concepts: one clip of each object, and of a random set. Nothing moves, by design."}}
-exemplars("still") if made else nothing
+stills = exemplars("still") if made else []
+figures.filmstrip(
+    {one.name: np.concatenate([view(clip, **seen_as) for clip in one.clips[:6]])
+     for one in stills},
+    names={one.name: [origin["clip_id"][-8:] for origin in one.provenance[:6]] for one in stills},
+    alt="One frame each of clips of " + ", ".join(f"{one.name} ({len(one)})" for one in stills)
+    + ": the object in its box, all around it one colour.",
+) if stills else nothing  # fmt: skip
 
 # %% [markdown]
 # ## Look at them: spatiotemporal concepts
@@ -292,8 +298,21 @@ exemplars("still") if made else nothing
 # The same tracks, moving: the paper's Figure 6. Each moving clip knows its still twin, so that a
 # comparison of the two differs in movement alone.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-moving", "caption": "Spatiotemporal concepts: the tracks of the figure before, moving, in place. Press play."}}
-exemplars("moving") if made else nothing
+
+# %% tags=["hide-input"]
+def exhibit(one, k=0):
+    clip, origin = one.clips[k], one.provenance[k]
+    return players.player(
+        clip.frames,
+        fps=clip.fps,
+        title=f"{one.name}, from {origin['clip_id']}",
+        alt=f"{one.name}: {origin['object']} cut out of {origin['clip_id']}, frames "
+        f"{origin['frames'][0] + 1} to {origin['frames'][1]}; the rest is one colour.",
+    )
+
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-moving", "caption": "Spatiotemporal concepts: the first track of each object in the figure before, moving, in place, and one of a random set. Press play."}}
+players.gallery([exhibit(one) for one in exemplars("moving")]) if made else nothing
 
 # %% [markdown]
 # ## In place or centred?
@@ -368,21 +387,26 @@ def spread(values):
 
 
 lines = [
-    "| object | path in place (pixels) | path centred (pixels) | canvas, of the frame's side |",
+    "| object | path in place (pixels) | path centred (pixels) | canvas / frame |",
     "|---|---|---|---|",
 ]
 for name in things:
     ratio = np.mean(np.divide(side[name, "centred"], side[name, "in_place"]))
     lines.append(f"| {said(name)} | {spread(length[name, 'in_place'])} | "
                  f"{spread(length[name, 'centred'])} | {ratio:.2f} |")  # fmt: skip
+off = max(
+    float(np.nanmax(np.abs(way - 0.5) * side[name, "centred"][k]))
+    for name in things for k, way in enumerate(paths[name, "centred"])
+) if things else 0.0  # fmt: skip
 left = [
     np.mean(length[n, "centred"]) / np.mean(length[n, "in_place"]) for n in things
 ]
 Markdown(
     "\n".join(lines)
     + f"\n\nMeans with bootstrap intervals. Centring leaves {min(left):.0%} to {max(left):.0%} of a "
-    f"path. It enlarges, too: the canvas is a part of the frame, and a network resizes it to its "
-    f"input. The object that travels farthest is {said(farthest)}; below is its first track in "
+    f"path; the middle is then never more than {off:.2f} pixels off the middle of the canvas, for want "
+    f"of half pixels. Centring enlarges, too: the canvas is a part of the frame (last column), and a "
+    f"network gets both at the size of its input. The object that travels farthest is {said(farthest)}; below is its first track in "
     "all four versions that move."
     if things else "There is no track to measure."
 )  # fmt: skip
@@ -402,33 +426,39 @@ players.gallery(
 # unseen clips of both classes, in place and centred, and play them backwards, too.
 
 # %%
-motion, known = open_data("stage:motion"), zoo.load("stage_r3d", weights="motion")
-blank = zoo.load("stage_r3d", weights="random", labels=known.labels, seed=seed)
-ways = ("forehand", "reversed forehand")
-swings = [row for label in ways for row in
-          cases.draw(motion, split="test", label=label, limit=limit // 2, rng=rng)]  # fmt: skip
-scenes = [motion.scene(row) for row in swings]
-kept = [true_tracks(one, ["racket"], min_frames=12).kept for one in scenes]
-rackets = [(one, Piece(row, row.clip_id, tracks[0]))
-           for one, row, tracks in zip(scenes, swings, kept, strict=True) if tracks]  # fmt: skip
-grey = mean_colour(one.clip for one in scenes)
-shows = {"whole clip": [one.clip for one, _ in rackets]}
-for placement in ("in place", "centred"):
-    crops = [cut(piece, one.clip, placement=placement.replace(" ", "_"), fill=grey)
-             for one, piece in rackets]  # fmt: skip
-    shows[placement] = [letterbox(clip, fill=grey) for clip in crops]
-    shows[f"{placement}, reversed"] = [reverse(clip) for clip in shows[placement]]
+motion = open_data("stage:motion")
+known = zoo.load("stage_r3d", weights="motion")
+chance = {"weights": "random", "labels": known.labels, "seed": seed}
+blank = zoo.load("stage_r3d", **chance)
+swings = []
+for label in ("forehand", "reversed forehand"):
+    options = {"split": "test", "label": label, "limit": limit // 2}
+    for row in cases.draw(motion, **options, rng=rng):
+        scene = motion.scene(row)
+        for one in true_tracks(scene, ["racket"], min_frames=12).kept[:1]:
+            swings.append((scene, Piece(row, row.clip_id, one)))
+grey = mean_colour(scene.clip for scene, _ in swings)
+shows = {"whole clip": [scene.clip for scene, _ in swings]}
+for name, placement in (("in place", "in_place"), ("centred", "centred")):
+    crops = [
+        cut(piece, scene.clip, placement=placement, fill=grey)
+        for scene, piece in swings
+    ]
+    shows[name] = [letterbox(crop, fill=grey) for crop in crops]
+    shows[f"{name}, reversed"] = [reverse(crop) for crop in shows[name]]
 
 # %%
 turn = {"forehand": "reversed forehand", "reversed forehand": "forehand"}
-truth = [one.label for one, _ in rackets]
+truth = [scene.label for scene, _ in swings]
 told = {"trained": {}, "random weights": {}}
 for version, clips in shows.items():
-    right = [turn[x] for x in truth] if version.endswith("reversed") else truth
+    backwards = version.endswith("reversed")
+    right = [turn[label] if backwards else label for label in truth]
     right = [known.labels.index(label) for label in right]
     for who, network in (("trained", known), ("random weights", blank)):
         guess = evaluate.predict(network, clips).argmax(1)
-        told[who][version] = evaluate.accuracy(right, guess, len(known.labels))
+        score = evaluate.accuracy(right, guess, len(known.labels))
+        told[who][version] = score
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-known", "caption": "How often the racket alone is enough for the network that was trained on the motion task. Played backwards, the other class is right. 95 % Wilson intervals."}}
 charts.accuracies(
@@ -445,7 +475,9 @@ Markdown(
     f"In place, {place} of the racket clips are named rightly; centred, {centre}. "
     + ("**Centring took away what decides:** the direction of the movement is in the path of the "
        "racket, not in how its crop looks." if centre.high < place.low else
-       "The intervals overlap: here centring does not measurably hurt.")
+       "The intervals overlap, so this run does not show that centring takes away what decides.")
+    + " A network that names one of the two classes whatever it sees scores one half, as those with "
+    f"random weights may: here {told['random weights']['in place'].value:.2f}."
 )  # fmt: skip
 
 # %% [markdown]
@@ -457,7 +489,6 @@ Markdown(
 # baselines are that clip, and the same network with random weights.
 
 # %%
-net = zoo.load(model, weights=weights)
 untrained = zoo.load(model, weights="random", labels=net.labels, seed=seed)
 own = net.labels.index(action)
 named, guessed = {}, {}
@@ -566,8 +597,8 @@ Markdown(
 
 # %% tags=["hide-input"]
 Markdown(
-    f"**Of the tracks on this page: {made.review}.** They are in the cache, fresh from the "
-    "detector. To review clips, make a folder and open it:\n\n```bash\n"
+    f"**On this page: {made.review}**, where a track counts once. They are fresh "
+    "from the detector. To review clips, make a folder and open it:\n\n```bash\n"
     f'vx concepts make --data {dataset} --action "{action}" '
     + " ".join(f'--object "{name}"' if " " in name else f"--object {name}" for name in chosen)
     + f" --detector {detector} --out my_concepts\nvx concepts review my_concepts\n```"
@@ -584,15 +615,15 @@ Markdown(
 #
 # - A detector knows its labels and no others. There is no concept of what it has no word for, however
 #   much a network may rely on it: a swing, a rhythm, two things that touch.
-# - The box is not the thing. A racket's box holds ground, and often an arm; what a network answers to
-#   may be in the corner of the crop.
-# - Tracks that end in doubt are lost, and they are not lost at random: fast, small and crowded things
-#   go first. A set shows the easy cases of its concept.
+# - The box is not the thing. It holds ground and parts of other things, as {numref}`fig-concepts-still`
+#   shows; what a network answers to may be in the corner of the crop.
+# - Tracks that end in doubt are lost, and not at random: the tables say of which label how many. A set
+#   shows the easy cases of its concept.
 # - That a network names the class for a racket alone does not show that the racket decides in a whole
 #   clip; nor does the opposite. These clips are far from what it was trained on, as the clip of fill
 #   alone shows. Concept vectors, which compare sets made alike, are meant for that.
-# - Precision and recall were measured on rendered scenes like those of the training. They say nothing
-#   about another detector, or about film.
+# - Precision and recall can be measured where the truth is known, on rendered scenes like those of the
+#   training. They say nothing about another detector, or about film.
 #
 # ## Exercises
 #

@@ -442,4 +442,5 @@ Markdown(
 # hardware; {doc}`reproduce` says how exactly the numbers come again.
 #
 # **Takeaways.** Keep maps raw and signed; choose examples by a rule; count over many clips, against
-# the area and against random weights. **References:** {doc}`bibliography`.
+# the area and against random weights. **Next:** {doc}`concepts` makes clips to ask a network about the
+# thing itself. **References:** {doc}`bibliography`.
