@@ -34,7 +34,7 @@ from vxhelpers.review import PROVENANCE
 from vxhelpers.store import Store
 from vxhelpers.tracking import TRUTH
 
-_LOOKED_AT, _GLIMPSE = 32, 16  # clips that the mean colour is of, and frames of each
+_LOOKED_AT, _GLIMPSE = 32, 4  # clips that the mean colour is of, and frames of each
 _COUNTED = ("av", "lap", "numpy", "openvino", "opencv-python-headless", "torch", "ultralytics")
 
 
