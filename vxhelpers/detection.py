@@ -7,20 +7,17 @@ rendered scenes, and YOLO models as a checkpoint, an ONNX file or an OpenVINO fo
 import hashlib
 import json
 import os
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from vxhelpers import yolo
 from vxhelpers.clip import Clip
 from vxhelpers.errors import InputError, UnknownNameError, WeightsError
 from vxhelpers.files import sha256
@@ -28,6 +25,7 @@ from vxhelpers.nets import weights
 from vxhelpers.store import Store, default_root
 
 SHIPPED = Path(__file__).parent / "detectors"
+library = yolo.library
 EXPORTED = "_openvino_model"  # how the name of an OpenVINO folder ends
 
 
@@ -127,113 +125,6 @@ class Detector:
         return f"{self.name}@{self.digest[:12]}"
 
 
-def library() -> ModuleType:
-    """Import ultralytics so that it installs, downloads, reports and prints nothing.
-
-    Its settings lie in the cache folder, and what it changes on import (environment, number
-    formats, OpenCV's threads, ``torch.save``) is put back.
-
-    Raises
-    ------
-    InputError
-        If it isn't installed.
-    """
-    if "ultralytics" in sys.modules and sys.modules["ultralytics"] is not None:
-        return sys.modules["ultralytics"]
-    folder = default_root() / "ultralytics"
-    folder.mkdir(parents=True, exist_ok=True)
-    environment, threads, save = dict(os.environ), cv2.getNumThreads(), torch.save
-    numbers = np.get_printoptions()
-    quiet = {"YOLO_AUTOINSTALL": "false", "YOLO_OFFLINE": "true", "YOLO_VERBOSE": "false"}
-    os.environ.update(quiet, YOLO_CONFIG_DIR=str(folder))
-    try:
-        import ultralytics
-        import ultralytics.utils
-    except ImportError as error:
-        raise InputError(
-            f"detectors need ultralytics ({error}); install the extra: "
-            "pip install 'vxhelpers[concepts]'"
-        ) from error
-    finally:
-        for name in set(os.environ) - set(environment):
-            del os.environ[name]
-        os.environ.update(environment)
-        cv2.setNumThreads(threads)
-        np.set_printoptions(**numbers)
-        torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
-        torch.save = save
-    found: ModuleType = ultralytics
-    return found
-
-
-@contextmanager
-def keeping_threads() -> Iterator[None]:
-    """Give torch's number of threads back afterwards: ultralytics sets its own on the CPU."""
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-# From, repeats, module and arguments of each layer behind YOLO11's backbone: its own way up goes on
-# to the grid of 4 pixels, and down to 16 only.
-_FINE_HEAD: list[list[Any]] = [
-    [-1, 1, "nn.Upsample", [None, 2, "nearest"]],
-    [[-1, 6], 1, "Concat", [1]],
-    [-1, 2, "C3k2", [512, False]],
-    [-1, 1, "nn.Upsample", [None, 2, "nearest"]],
-    [[-1, 4], 1, "Concat", [1]],
-    [-1, 2, "C3k2", [256, False]],
-    [-1, 1, "nn.Upsample", [None, 2, "nearest"]],
-    [[-1, 2], 1, "Concat", [1]],
-    [-1, 2, "C3k2", [128, False]],
-    [-1, 1, "Conv", [128, 3, 2]],
-    [[-1, 16], 1, "Concat", [1]],
-    [-1, 2, "C3k2", [256, False]],
-    [-1, 1, "Conv", [256, 3, 2]],
-    [[-1, 13], 1, "Concat", [1]],
-    [-1, 2, "C3k2", [512, False]],
-    [[19, 22, 25], 1, "Detect", ["nc"]],
-]
-
-
-def narrow_net(labels: tuple[str, ...], *, depth: float, width: float, finest: int = 8) -> Any:
-    """Build YOLO11 (Jocher and Qiu 2024) with so much of its depth and width.
-
-    With ``finest=4`` boxes are looked for on grids of 4, 8 and 16 pixels in place of 8, 16 and 32:
-    a ball of 9 pixels that flies before a person has no cell of an 8-pixel grid for itself. Sides
-    then reach 7 cells from a cell's middle, not 15.
-
-    Parameters
-    ----------
-    labels
-        What it is to know.
-    depth, width
-        Share of the layers in a block, and of the channels; the smallest published one has 0.5
-        and 0.25.
-    finest
-        Cell of the finest grid in pixels, 4 or 8.
-
-    Returns
-    -------
-    ultralytics.nn.tasks.DetectionModel
-        With random weights, from torch's global generator.
-    """
-    library()
-    from ultralytics.nn.tasks import DetectionModel
-    from ultralytics.utils import ROOT, YAML
-
-    plan = YAML.load(ROOT / "cfg/models/11/yolo11.yaml")
-    del plan["scales"]
-    plan |= {"nc": len(labels), "depth_multiple": depth, "width_multiple": width}
-    if finest == 4:
-        plan |= {"head": _FINE_HEAD, "reg_max": 8}
-    net = DetectionModel(plan, ch=3, nc=len(labels), verbose=False)
-    net.names = dict(enumerate(labels))
-    return net
-
-
 def load_detector(
     detector: str | Path = "stage",
     *,
@@ -266,12 +157,12 @@ def load_detector(
     if image_size is not None and (image_size < 32 or image_size % 32):
         raise InputError(f"image_size must be a multiple of 32, at least 32; not {image_size}")
     name, path = _find(detector)
-    library()
+    yolo.library()
     from ultralytics.models.yolo.detect import DetectionPredictor
 
     if device is None:
         device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    with keeping_threads():
+    with yolo.keeping_threads():
         net, own_size = _open(path)
         options = {"imgsz": image_size or own_size, "device": device}
         options |= {"mode": "predict", "task": "detect", "rect": True}
@@ -281,7 +172,9 @@ def load_detector(
             predictor.setup_model(net, verbose=False)
             predictor.setup_source([np.zeros((32, 32, 3), np.uint8)])
         except Exception as error:  # whatever the runtimes raise on a file they can't read
-            raise WeightsError(f"{path}: damaged, or not a detector: {_first(error)}") from error
+            raise WeightsError(
+                f"{path}: damaged, or not a detector: {yolo.first_line(error)}"
+            ) from error
     model = predictor.model
     if model.format != "pt" and model.task != "detect":
         raise WeightsError(f"{path}: made to {model.task}; a detector is needed")
@@ -378,7 +271,7 @@ def _detect(
 ) -> dict[str, npt.NDArray[Any]]:
     predictor, rows = detector.predictor, []
     predictor.args.conf, predictor.args.iou = confidence, overlap
-    with keeping_threads():
+    with yolo.keeping_threads():
         for first in range(0, len(clip), batch_size):
             chunk = clip.frames[first : first + batch_size]
             pictures = [np.ascontiguousarray(frame[..., ::-1]) for frame in chunk]  # BGR
@@ -415,25 +308,7 @@ def _find(detector: str | Path) -> tuple[str, Path]:
     for place in ([Path(folder) / path.name] if folder else []) + [cached]:
         if place.is_file():
             return path.name, place
-    return path.name, _fetch(cached, folder)
-
-
-def _fetch(path: Path, folder: str | None) -> Path:
-    """Fetch a published checkpoint."""
-    library()
-    from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
-
-    where = f"put {path.name} into {folder or 'the folder that VX_WEIGHTS names'} or {path.parent}"
-    if path.name not in GITHUB_ASSETS_NAMES:
-        raise WeightsError(f"{path.name}: no such file, nor does ultralytics publish one; {where}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        attempt_download_asset(path, retry=0, progress=False)
-    except Exception as error:  # no network, no such release, a full disk: all want the same remedy
-        raise WeightsError(
-            f"{path.name} is not on this machine and cannot be fetched ({_first(error)}); {where}"
-        ) from error
-    return path
+    return path.name, yolo.fetch(cached, folder)
 
 
 def _open(path: Path) -> tuple[Any, Any]:
@@ -451,17 +326,7 @@ def _open(path: Path) -> tuple[Any, Any]:
             f"{path}: detectors are read from .safetensors, .pt and .onnx files and folders "
             f"*{EXPORTED}"
         )
-    from ultralytics.nn.tasks import DetectionModel, torch_safe_load
-
-    try:
-        content, _ = torch_safe_load(str(path), safe_only=True)
-        net = content.get("ema") or content.get("model")
-    except Exception as error:  # a damaged zip, a pickle of something else, a class not on the list
-        raise WeightsError(f"{path}: damaged, or not a checkpoint: {_first(error)}") from error
-    if type(net) is not DetectionModel:
-        raise WeightsError(f"{path}: holds a {type(net).__name__}; a detector is needed")
-    own = content.get("train_args", {}).get("imgsz", 640)
-    return net.float().eval(), own
+    return yolo.read_checkpoint(path)
 
 
 def _read(path: Path) -> tuple[Any, int]:
@@ -472,12 +337,12 @@ def _read(path: Path) -> tuple[Any, int]:
         labels = tuple(map(str, plan["labels"]))
         with torch.random.fork_rng():  # the random weights come from a global generator
             shares = {name: float(plan[name]) for name in ("depth", "width")}
-            net = narrow_net(labels, **shares, finest=int(plan.get("finest", 8)))
+            net = yolo.narrow_net(labels, **shares, finest=int(plan["finest"]))
         net.load_state_dict(state)
         size = int(plan["image_size"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
-            f"{path}: not a detector as train_detector writes it: {_first(error)}"
+            f"{path}: not a detector as train_detector writes it: {yolo.first_line(error)}"
         ) from error
     return net.eval(), size
 
@@ -498,8 +363,3 @@ def _places(wanted: Iterable[str], known: tuple[str, ...], *, where: str) -> lis
             raise UnknownNameError("label", name, known, where=where)
         places.append(known.index(name))
     return places
-
-
-def _first(error: Exception) -> str:
-    """The first line of another library's message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,7 +1,6 @@
 """Train the detector of the stage on rendered scenes, whose boxes are known."""
 
 import json
-import os
 import random
 import tempfile
 import time
@@ -12,27 +11,18 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 
 from vxhelpers import provenance, stage
-from vxhelpers.detection import (
-    Detections,
-    Detector,
-    detect,
-    keeping_threads,
-    library,
-    load_detector,
-    narrow_net,
-)
+from vxhelpers.detection import load_detector
+from vxhelpers.detection_quality import measure, truth
 from vxhelpers.errors import InputError
 from vxhelpers.files import replacing, sha256
 from vxhelpers.stage import Scene
+from vxhelpers.yolo import keeping_environment, keeping_threads, library, narrow_net
 
 DEPTH, WIDTH, FINEST = 0.33, 0.125, 4  # shares of YOLO11's layers and channels; finest grid
-LEAST = 2.0  # pixels: a narrower sliver of a thing is not asked for
-CONFIDENCE = 0.25  # at which precision and recall are reported
 BATCH = 16
 _A_SCENE = 2  # frames taken of one scene
 _OPTIONS: dict[str, Any] = {  # of ultralytics' trainer; a mosaic would halve balls of five pixels
@@ -154,7 +144,7 @@ def train_detector(
     card = {
         **facts,
         "file": {"name": out.name, "bytes": out.stat().st_size, "sha256": sha256(out)},
-        "test": measure(found, _scenes("test", scenes), progress=progress),
+        "test": measure(found, _bar(_scenes("test", scenes), "measure", progress)),
     }
     with replacing(out.with_suffix(".json")) as temporary:
         text = json.dumps(card, indent=1, allow_nan=False, ensure_ascii=False)
@@ -165,28 +155,13 @@ def train_detector(
 @contextmanager
 def _keeping_state() -> Iterator[None]:
     """Give back what the trainer sets for the process: generators, variables, threads."""
-    environment, plain, legacy = dict(os.environ), random.getstate(), np.random.get_state()  # noqa: NPY002
+    plain, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
-        with keeping_threads(), torch.random.fork_rng():
+        with keeping_environment(), keeping_threads(), torch.random.fork_rng():
             yield
     finally:
-        os.environ.update(environment)
         random.setstate(plain)
         np.random.set_state(legacy)  # noqa: NPY002
-
-
-def truth(scene: Scene, frame: int) -> list[tuple[int, npt.NDArray[np.float32]]]:
-    """What a detector should find in a frame: place in ``stage.INSTANCES``, and the box.
-
-    Boxes are as in ``Scene.instance_boxes``; things of which less than two pixels' width or
-    height is in sight are left out.
-    """
-    wanted = []
-    for thing in scene.instances:
-        box = scene.instance_boxes(thing)[frame]
-        if (box[2:] - box[:2] >= LEAST).all():  # false where it is NaN
-            wanted.append((stage.INSTANCES.index(thing.label), box))
-    return wanted
 
 
 def _scenes(split: str, count: int) -> Iterator[Scene]:
@@ -210,13 +185,14 @@ def _write_pictures(
         turn, which = divmod(number, len(tasks))
         chosen = np.sort(rng.choice(stage.FRAMES, _A_SCENE, replace=False))
         scene = stage.render(tasks[which], split, turn, frames=int(chosen[-1]) + 1)
+        true = truth(scene)
         for frame in chosen[: count - number * _A_SCENE]:
             name = f"{number:05d}_{frame:02d}"
             picture = np.ascontiguousarray(scene.clip.frames[frame][..., ::-1])
             cv2.imwrite(str(folder / "images" / split / f"{name}.png"), picture)
             height, width = picture.shape[:2]
             lines = []
-            for place, box in truth(scene, frame):
+            for place, box in true[frame]:
                 counts[stage.INSTANCES[place]] += 1
                 middle, sides = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
                 values = np.concatenate([middle, sides]) / [width, height, width, height]
@@ -321,87 +297,6 @@ def _save(net: Any, out: Path, facts: Mapping[str, Any]) -> None:
     }
     with replacing(out) as temporary:
         save_file(state, temporary, metadata=facts)
-
-
-def measure(
-    detector: Detector, scenes: Iterable[Scene], *, progress: bool = False
-) -> dict[str, Any]:
-    """Judge a detector on scenes, label by label and frame by frame.
-
-    A detection is right where it lies over a thing of its label with an intersection over union
-    of at least 0.5; the surest detections choose first, and a thing is found once.
-
-    Returns
-    -------
-    dict
-        ``clips``, ``frames``, ``confidence`` and ``labels``: for each label the number of
-        ``true`` boxes, ``precision`` and ``recall`` of the detections at that confidence, average
-        precision ``ap50`` over all confidences, and the mean ``iou`` of the right ones; a value
-        is None where there is nothing to take it from.
-    """
-    library()
-    from ultralytics.utils.metrics import ap_per_class
-
-    rows: list[npt.NDArray[np.float64]] = []  # label, confidence, IoU with its thing or 0
-    wanted: list[int] = []
-    clips = frames = 0
-    for scene in _bar(scenes, "measure", progress, unit="clip"):
-        found = detect(detector, scene.clip, confidence=0.01)
-        clips, frames = clips + 1, frames + len(scene.clip)
-        for frame in range(len(scene.clip)):
-            true = truth(scene, frame)
-            wanted += [place for place, _ in true]
-            rows.append(_judge(found.at(frame), true))
-    judged = np.concatenate([np.zeros((0, 3)), *rows])
-    right = judged[:, 2] >= 0.5
-    *_, ap, classes = ap_per_class(
-        right[:, None], judged[:, 1], judged[:, 0].astype(int), np.array(wanted)
-    )[:7]
-    average = {int(place): float(value) for place, value in zip(classes, ap[:, 0], strict=True)}
-    table = {}
-    for place, label in enumerate(stage.INSTANCES):
-        true_boxes = wanted.count(place)
-        mine = judged[(judged[:, 0] == place) & (judged[:, 1] >= CONFIDENCE)]
-        hits = mine[mine[:, 2] >= 0.5]
-        table[label] = {
-            "true": true_boxes,
-            "precision": _share(len(hits), len(mine)),
-            "recall": _share(len(hits), true_boxes),
-            "ap50": round(average[place], 4) if place in average else None,
-            "iou": round(float(hits[:, 2].mean()), 4) if len(hits) else None,
-        }
-    return {"clips": clips, "frames": frames, "confidence": CONFIDENCE, "labels": table}
-
-
-def _judge(
-    found: Detections, true: list[tuple[int, npt.NDArray[np.float32]]]
-) -> npt.NDArray[np.float64]:
-    """``(D, 3)``: label, confidence, and IoU with the thing that the detection is right about."""
-    free = list(range(len(true)))
-    judged = np.zeros((len(found), 3))
-    for row, (box, sure, label) in enumerate(
-        zip(found.boxes, found.confidence, found.labels, strict=True)
-    ):
-        place = stage.INSTANCES.index(found.names[label])
-        overlaps = [(_iou(box, true[k][1]), k) for k in free if true[k][0] == place]
-        overlap, chosen = max(overlaps, default=(0.0, -1))
-        judged[row] = place, sure, overlap if overlap >= 0.5 else 0.0
-        if overlap >= 0.5:
-            free.remove(chosen)
-    return judged
-
-
-def _iou(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
-    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    if (sides <= 0).any():
-        return 0.0
-    common = float(sides.prod())
-    areas = float((one[2:] - one[:2]).prod()) + float((other[2:] - other[:2]).prod())
-    return common / (areas - common)
-
-
-def _share(part: int, whole: int) -> float | None:
-    return round(part / whole, 4) if whole else None
 
 
 def _bar(items: Iterable[Any], text: str, progress: bool, unit: str = "scene") -> Any:
