@@ -190,7 +190,7 @@ def test_held_out_accuracy_is_that_of_refitting_on_explicit_features(solver: str
     rng, flat = np.random.default_rng(7), x.flatten(1).numpy()
     fold = np.concatenate([rng.permutation(10) % 5, rng.permutation(20) % 5])
     rows, y = np.r_[problem.positive, problem.negative], np.repeat([1, -1], [10, 20])
-    right = 0
+    right = np.zeros(2)
     for k in range(5):
         train, test, labels = rows[fold != k], rows[fold == k], y[fold != k]
         if solver == "mean":
@@ -202,12 +202,24 @@ def test_held_out_accuracy_is_that_of_refitting_on_explicit_features(solver: str
         else:
             model = LinearSVC(tol=1e-10, max_iter=1_000_000)
             decisions = model.fit(flat[train], labels).decision_function(flat[test])
-        right += int((decisions * y[fold == k] > 0).sum())
-    assert 15 < right < 30
-    assert found.accuracy[0] == right / 30
-    low, high = wilson(right / 2.25, 30 / 2.25)  # five folds: 1 + 5 / 4
-    np.testing.assert_allclose([found.low[0], found.high[0]], [low, high])
-    assert found.chance[0] == 2 / 3
+        hits = decisions * y[fold == k] > 0
+        right += [hits[y[fold == k] == side].sum() for side in (1, -1)]
+    balanced = (right / [10, 20]).mean()
+    assert 0.25 < balanced < 1 and balanced != right.sum() / 30
+    assert found.accuracy[0] == pytest.approx(balanced, rel=1e-15)
+    n = 2 * 2 / (1 / 10 + 1 / 20) / 2.25  # five folds: 1 + 5 / 4
+    np.testing.assert_allclose([found.low[0], found.high[0]], wilson(balanced * n, n))
+    assert found.chance[0] == 0.5
+
+
+def test_naming_the_larger_side_is_no_accuracy() -> None:
+    """One against five: a classifier with a bias towards the rest is right five times in six."""
+    x, pool = torch.randn(60, 30, generator=torch.Generator().manual_seed(1)), np.arange(60)
+    found = fit(gram(x), [Problem("noise", pool[:10], pool[10:])], solver="ridge", C=1e-4).held_out
+    assert found.accuracy[0] == pytest.approx(0.5, abs=0.05) and not found.separates[0]
+    x[:10] += 1
+    sure = fit(gram(x), [Problem("one of six", pool[:10], pool[10:])]).held_out
+    assert sure.separates[0] and sure.accuracy[0] > 0.8
 
 
 def test_what_separates_is_told_from_what_does_not() -> None:

@@ -64,15 +64,17 @@ class HeldOut:
     Parameters
     ----------
     accuracy
-        ``(P,)`` share of right clips over all folds, 0 to 1.
+        ``(P,)`` share of right clips over all folds, 0 to 1: the mean of the two sides' shares, so
+        that one against the rest is not won by always naming the rest.
     low, high
-        ``(P,)`` its Wilson interval. Clips held out in different folds are not independent, since
-        the vectors that judge them share training clips: for k folds the n clips count as
-        n / (1 + k / (k - 1)), after Nadeau and Bengio ("Inference for the generalization error",
-        *Machine Learning* 52, 2003, section 3). Taken at face value, 5 to 12 in a hundred problems
-        between clips of one kind would have seemed to separate.
+        ``(P,)`` its Wilson interval, as if of twice the harmonic mean of the two sides' clips.
+        Clips held out in different folds are not independent, since the vectors that judge them
+        share training clips: for k folds n clips count as n / (1 + k / (k - 1)), after Nadeau and
+        Bengio ("Inference for the generalization error", *Machine Learning* 52, 2003, section 3).
+        Taken at face value, 5 to 12 in a hundred problems between clips of one kind would have
+        seemed to separate.
     chance
-        ``(P,)`` share reached by always naming the larger side.
+        ``(P,)`` share reached by naming a side without looking: one half.
     """
 
     accuracy: Matrix
@@ -227,7 +229,7 @@ def fit(
     """
     K = _checked(K, problems, solver, C, folds)
     weights, bias = np.zeros((len(problems), len(K))), np.zeros(len(problems))
-    right = np.zeros(len(problems), np.int64)
+    right = np.zeros((len(problems), 2), np.int64)
     for chosen, rows, y in _batches(problems):
         local = K[rows[:, :, None], rows[:, None, :]]
         a, b, norm = solve(local, y, solver, C, seed)
@@ -241,7 +243,8 @@ def fit(
         for train, test in _folds(y, folds, seed) if folds else ():
             a, b, _ = solve(local[:, train[:, None], train], y[train], solver, C, seed)
             f = (local[:, test[:, None], train] @ a[:, :, None])[:, :, 0] + b[:, None]
-            right[chosen] += (f * y[test] > 0).sum(1)
+            hits = f * y[test] > 0
+            right[chosen] += np.stack([hits[:, y[test] > 0].sum(1), hits[:, y[test] < 0].sum(1)], 1)
     held_out = _held_out(problems, right, folds, confidence) if folds else None
     return Cavs(tuple(problems), solver, weights, bias, held_out)
 
@@ -327,8 +330,8 @@ def _folds(y: Matrix, folds: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
 
 def _held_out(problems: Sequence[Problem], right: Rows, folds: int, confidence: float) -> HeldOut:
     sides = np.array([(len(p.positive), len(p.negative)) for p in problems])
-    n, k = sides.sum(1), np.minimum(folds, sides.min(1))
-    worth = 1 / (1 + k / (k - 1))
-    pairs = zip((right * worth).tolist(), (n * worth).tolist(), strict=True)
+    shares, k = (right / sides).mean(1), np.minimum(folds, sides.min(1))
+    n = 4 / (1 / sides).sum(1) / (1 + k / (k - 1))
+    pairs = zip((shares * n).tolist(), n.tolist(), strict=True)
     bounds = np.array([wilson(c, total, confidence=confidence) for c, total in pairs])
-    return HeldOut(right / n, bounds[:, 0], bounds[:, 1], sides.max(1) / n)
+    return HeldOut(shares, bounds[:, 0], bounds[:, 1], np.full(len(n), 0.5))
