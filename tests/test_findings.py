@@ -93,3 +93,14 @@ def test_one_opinion_has_nothing_to_agree_with(scores) -> None:
     only = replace(scores[0], layers={"flat": alone})
     finding = assess(only, rng=np.random.default_rng(0), permutations=19)[0]
     assert np.isnan(finding.agreement) and not finding.disagree
+
+
+def test_two_random_sets_have_no_spread_to_test_with() -> None:
+    model = toy_model(Cells(), [("flat", "NC")])
+    sets = {"red": cells(8, 100, shift=(25, 0, 0))}
+    sets |= {name: cells(8, seed) for seed, name in enumerate(RANDOMS[:2])}
+    held = collect(model, sets, layers=["flat"])
+    two = tcav(model, held, cells(6, 200), concepts=["red"], randoms=RANDOMS[:2], target=0)
+    finding = found_in(two)["red"]
+    assert np.isnan(finding.p_welch) and np.isnan(finding.p_welch_corrected)
+    assert finding.verdict.p < 0.05 and finding.effect > 0

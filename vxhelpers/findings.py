@@ -46,7 +46,8 @@ class Finding:
     p_random
         Of the magnitude among random concepts' (`vxhelpers.chance.redrawn`), uncorrected.
     p_welch, p_welch_corrected
-        The paper's t-test of the sign counts, optimistic: for comparison.
+        The paper's t-test of the sign counts, optimistic: for comparison. NaN with two random sets,
+        of which there is one pair.
     verdict
         By the permutation test of the magnitude, corrected.
     degenerate
@@ -141,7 +142,9 @@ def _finding(
     held_out = layer.held_out(concept, solver)
     separates = bool(held_out.separates.mean() > 0.5)
     null = layer.null("sign_count", solver)
-    p = welch(layer.scores(concept, "sign_count", solver), null, pairs=len(null) // 2)
+    pairs = len(null) // 2
+    counts = layer.scores(concept, "sign_count", solver)
+    p = welch(counts, null, pairs=pairs) if pairs > 1 else float("nan")
     both = {"mean", "logistic"} <= {*layer.opinions}
     opinion = layer.opinion(solver)
     return Finding(
@@ -161,7 +164,7 @@ def _finding(
         p_sign_count=shuffled["sign_count"].p,
         p_random=drawn["magnitude"].p,
         p_welch=p,
-        p_welch_corrected=bonferroni(p, m),
+        p_welch_corrected=bonferroni(p, m) if pairs > 1 else p,
         verdict=judge(shuffled["magnitude"], m=m, separates=separates, alpha=alpha),
         degenerate=layer.degenerate,
     )
