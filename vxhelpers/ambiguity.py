@@ -14,6 +14,7 @@ Numbers = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
 
 _OVERLAP = 0.3  # IoU
+_JUMP = 1.0  # sizes of the box in a frame
 _SIZE_WEIGHT = 0.5  # of a pixel of width or height, beside one of place
 
 
@@ -30,14 +31,17 @@ def doubtful_steps(
 
     A step is in doubt if
 
-    - before or after it, the box overlaps another thing's (with an IoU of 0.3 or more);
+    - before or after it, the box overlaps another thing's (with an IoU of 0.3 or more), or where
+      that would be if it is out of sight;
     - two things could have changed places: the steps crossed over are nearly as smooth;
     - its thing could go on in one that begins nearby, or come from one that ended nearby;
-    - something else came near on the way while the thing was out of sight.
+    - something else came near on the way while the thing was out of sight;
+    - it is rougher than the box is large, for every frame: one thing gives way to another.
 
     Smoothness is the distance in pixels between where a box is and where the thing's speed before
-    the step, and after it, would put it (the mean of both; a change of width or height counts
-    half). Where no speed is known, and for alternatives where it is less, it is the way itself.
+    the step, and after it, would put it: the mean of both, of an alternative the smaller one. A
+    change of width or height counts half. Where no speed is known, and for alternatives where it
+    is less, it is the way itself.
 
     Parameters
     ----------
@@ -61,17 +65,19 @@ def doubtful_steps(
         Pairs of indices: a box and the next one of its thing.
     """
     paths = _Paths(frames, boxes, things)
-    hidden = paths.overlapping(boxes)
+    covered = paths.covered()
     found: set[tuple[int, int]] = set()
     for frame in np.unique(frames[paths.tails]):
         now = (frames[paths.tails] <= frame) & (frame < frames[paths.heads])
         i, j = paths.tails[now], paths.heads[now]
         size = np.minimum(paths.size[i], paths.size[j])
-        limit = paths.roughness(i, j) + margin * size * (frames[j] - frames[i])
+        time = frames[j] - frames[i]
+        limit = paths.roughness(i, j) + margin * size * time
         crossed = paths.alternative(i[:, None], j[None], max_gap)
         crossed = crossed + crossed.T
         np.fill_diagonal(crossed, np.inf)
-        doubt = hidden[i] | hidden[j] | (crossed < limit[:, None] + limit).any(axis=1)
+        doubt = covered[i] | covered[j] | (crossed < limit[:, None] + limit).any(axis=1)
+        doubt |= paths.roughness(i, j, kind=True) > _JUMP * size * time
         onward = paths.alternative(i[:, None], paths.starts[None], max_gap)
         onward[frames[paths.starts][None] > frames[j][:, None]] = np.inf
         doubt |= (onward < limit[:, None]).any(axis=1)
@@ -82,12 +88,22 @@ def doubtful_steps(
     return found
 
 
+def iou(a: Numbers, b: Numbers) -> Numbers:
+    """Intersection over union ``(A, B)`` of boxes ``(A, 4)`` and ``(B, 4)`` that aren't empty."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    both = np.maximum(high - low, 0).prod(axis=2)
+    area_a, area_b = ((x[:, 2:] - x[:, :2]).prod(axis=1) for x in (a, b))
+    share: Numbers = both / (area_a[:, None] + area_b - both)
+    return share
+
+
 class _Paths:
     """Places and speeds along every thing's path; ``tails[k]`` to ``heads[k]`` are the steps."""
 
     def __init__(self, frames: Indices, boxes: Numbers, things: Sequence[Indices]) -> None:
         none = np.zeros(0, np.int64)
-        self.frames = frames
+        self.frames, self.boxes = frames, boxes
         self.taken = np.concatenate([none, *things])
         self.starts = np.array([thing[0] for thing in things], np.int64)
         self.ends = np.array([thing[-1] for thing in things], np.int64)
@@ -103,18 +119,18 @@ class _Paths:
         self.before, self.after = np.full((2, *self.place.shape), np.nan)
         self.before[self.heads] = self.after[self.tails] = speed
 
-    def overlapping(self, boxes: Numbers) -> Booleans:
-        """Which boxes overlap another thing's in their frame."""
-        found = np.zeros(len(boxes), bool)
+    def covered(self) -> Booleans:
+        """Which boxes overlap another thing's, seen or (out of sight) on its straight way."""
+        found = np.zeros(len(self.boxes), bool)
         for frame in np.unique(self.frames[self.taken]):
             here = self.taken[self.frames[self.taken] == frame]
-            low = np.maximum(boxes[here, None, :2], boxes[None, here, :2])
-            high = np.minimum(boxes[here, None, 2:], boxes[None, here, 2:])
-            both = np.maximum(high - low, 0).prod(axis=2)
-            area = np.diagonal(both)
-            share = both / (area[:, None] + area - both)
-            np.fill_diagonal(share, 0)
-            found[here] = (share >= _OVERLAP).any(axis=1)
+            out = (self.frames[self.tails] < frame) & (frame < self.frames[self.heads])
+            i, j = self.tails[out], self.heads[out]
+            share = (frame - self.frames[i]) / (self.frames[j] - self.frames[i])
+            way = self.boxes[i] + share[:, None] * (self.boxes[j] - self.boxes[i])
+            overlap = iou(self.boxes[here], np.concatenate([self.boxes[here], way]))
+            np.fill_diagonal(overlap, 0)
+            found[here] = (overlap >= _OVERLAP).any(axis=1)
         return found
 
     def roughness(self, i: Indices, j: Indices, *, kind: bool = False) -> Numbers:
@@ -124,9 +140,9 @@ class _Paths:
         way = np.linalg.norm(move, axis=-1)
         ahead = np.linalg.norm(move - self.before[i] * time, axis=-1)
         back = np.linalg.norm(move - self.after[j] * time, axis=-1)
+        least: Numbers = np.fmin(np.fmin(ahead, back), way)
         ahead, back = np.where(np.isnan(ahead), back, ahead), np.where(np.isnan(back), ahead, back)
-        smooth: Numbers = np.where(np.isnan(ahead), way, (ahead + back) / 2)
-        return np.minimum(smooth, way) if kind else smooth
+        return least if kind else np.where(np.isnan(ahead), way, (ahead + back) / 2)
 
     def alternative(self, i: Indices, j: Indices, max_gap: int) -> Numbers:
         """The same of steps that weren't taken; infinite where time forbids them."""

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from vxhelpers.ambiguity import iou
 from vxhelpers.errors import InputError
 from vxhelpers.evaluate import wilson
 from vxhelpers.tracks import Track, Tracks
@@ -142,7 +143,7 @@ def _compare(
         )
         found_boxes += len(mine)
         true_boxes += int(asked.sum())
-        overlap = _overlap(
+        overlap = iou(
             _at(frame, [found.kept[k] for k in mine]), _at(frame, [things[k] for k in theirs])
         )
         worth = np.where(overlap >= least, overlap + 2 * asked, 0)  # first those asked for
@@ -159,16 +160,6 @@ def _compare(
 def _at(frame: int, tracks: list[Track]) -> npt.NDArray[np.float64]:
     boxes = [track.boxes[frame - track.start] for track in tracks]
     return np.array(boxes, np.float64).reshape(-1, 4)
-
-
-def _overlap(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Intersection over union ``(A, B)`` of boxes ``(A, 4)`` and ``(B, 4)``."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    both = np.maximum(high - low, 0).prod(axis=2)
-    area_a, area_b = ((x[:, 2:] - x[:, :2]).prod(axis=1) for x in (a, b))
-    share: npt.NDArray[np.float64] = both / (area_a[:, None] + area_b - both)
-    return share
 
 
 def _share(hits: npt.NDArray[np.int64], boxes: npt.NDArray[np.int64]) -> float:

@@ -16,8 +16,8 @@ from typing import Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from vxhelpers.ambiguity import Indices, Numbers, doubtful_steps
-from vxhelpers.detection import Detections, library
+from vxhelpers.ambiguity import Booleans, Indices, Numbers, doubtful_steps, iou
+from vxhelpers.detection import Detections
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
 from vxhelpers.stage import INSTANCES, Scene
 from vxhelpers.tracks import (
@@ -31,10 +31,13 @@ from vxhelpers.tracks import (
     judged,
     sorted_out,
 )
+from vxhelpers.yolo import library
 
 __all__ = ["REASONS", "TRUTH", "Dropped", "Reason", "Track", "Tracks", "track", "true_tracks"]
 
 TRUTH = "ground truth"
+_SAME = 0.5  # IoU from which the less sure of two boxes is a repetition of the other
+_SAME_IF_WEAKER, _MUCH_WEAKER = 0.2, 0.7  # the same where it has less than 0.7 of the confidence
 _GROWTH = 1.6  # boxes are grown to this many of their sides; Yang et al. (2023): 0.3 on each side
 _LEAST_OVERLAP = 0.1  # IoU of grown boxes that may still be the same thing
 
@@ -49,14 +52,16 @@ def track(
     confidence: float = 0.25,
     edge: Literal["keep", "end"] = "keep",
     reach: float = 0.2,
-    margin: float = 0.5,
+    margin: float = 0.35,
 ) -> Tracks:
     """Join the detections of a clip to tracks.
 
     Parameters
     ----------
     detections
-        Of one clip; weak ones (0.1) are of use, for they continue tracks.
+        Of one clip; weak ones (0.1) are of use, for they continue tracks. Where two of a label
+        overlap (with an IoU of 0.5, or of 0.2 if one has less than 0.7 of the other's confidence)
+        the less sure one is left out as a repetition.
     labels
         What to track; every label by itself.
     max_gap
@@ -100,7 +105,9 @@ def track(
     pieces: list[Track | Dropped] = []
     for label in _names(labels):
         chosen = detections.of(label)
-        sights = Sights(chosen.frames, chosen.boxes.astype(np.float64), chosen.confidence)
+        boxes = chosen.boxes.astype(np.float64)
+        once = ~_repeated(chosen.frames, boxes, chosen.confidence)
+        sights = Sights(chosen.frames[once], boxes[once], chosen.confidence[once])
         zones = _grown(sights.boxes, reach * min(detections.size))
         things = _joined(sights, zones, detections.length, rules)
         doubts = doubtful_steps(
@@ -195,6 +202,21 @@ def _check(detections: Detections) -> None:
         raise InputError(f"{source}: detections beyond the clip's {detections.length} frames")
     if (np.diff(frames) < 0).any():
         raise InputError(f"{source}: detections must be in the order of their frames")
+
+
+def _repeated(frames: Indices, boxes: Numbers, confidence: npt.NDArray[np.float32]) -> Booleans:
+    """Which boxes show, less surely, what another box of their frame shows."""
+    found = np.zeros(len(frames), bool)
+    for frame in np.unique(frames):
+        here = np.flatnonzero(frames == frame)
+        here = here[np.argsort(-confidence[here], kind="stable")]
+        overlap = iou(boxes[here], boxes[here])
+        for place in range(1, len(here)):
+            other = here[:place]
+            weak = confidence[here[place]] < _MUCH_WEAKER * confidence[other]
+            same = overlap[place, :place] >= np.where(weak, _SAME_IF_WEAKER, _SAME)
+            found[here[place]] = (same & ~found[other]).any()
+    return found
 
 
 def _grown(boxes: Numbers, least: float) -> Numbers:

@@ -17,7 +17,7 @@ REASONS: Mapping[Reason, str] = MappingProxyType(
     {
         "small": "its boxes are too small to show anything",
         "edge": "it touches the edge of the picture, or the rest of it does",
-        "ambiguous": "before or after, it could not be told from another of its kind",
+        "ambiguous": "before or after, it could have become another of its kind",
         "gap": "before or after, it was out of sight for too long",
         "short": "it was there for too few frames",
         "weak": "the detector was not sure enough of it",
