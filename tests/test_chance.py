@@ -3,7 +3,7 @@ import pytest
 from reference import tcav as slow
 
 from vxhelpers import cav
-from vxhelpers.chance import CENTRES, Chance, all_pairs, permuted, ranked, redrawn, scored
+from vxhelpers.chance import CENTRES, Chance, all_pairs, permuted, ranked, redrawn, scored, swapped
 from vxhelpers.errors import InputError
 
 SETS = 4  # random sets in the toy
@@ -144,11 +144,58 @@ def test_a_concept_far_from_the_pool_is_found_among_random_ones_only() -> None:
     assert drawn.p < 0.01 < 0.05 < shuffled.p
 
 
+def test_two_sets_far_apart_are_told_by_swapping_their_clips() -> None:
+    """Far apart, with little else: every deal's unit vector is the same line, up to its sign."""
+    rng = np.random.default_rng(0)
+    x = 0.01 * rng.standard_normal((20, 8))
+    x[:10, 0] += 1
+    gradients = np.eye(8)[:1] + 0.01 * rng.standard_normal((4, 8))
+    K, products, a, b = x @ x.T, gradients @ x.T, np.arange(10), np.arange(10, 20)
+    assert swapped(products, a, b, rng=np.random.default_rng(0)).p < 0.002
+    assert swapped(products, b, a, rng=np.random.default_rng(0)).observed < 0
+    divided = permuted(K, products, a, [b], rng=np.random.default_rng(0))["magnitude"]
+    assert divided.p > 0.02 and divided.observed > 0
+
+
+def test_swapping_is_the_explicit_difference_of_every_deal(layer) -> None:
+    x, gradients, concept, randoms = layer
+    products = gradients @ x.T
+    found = swapped(products, concept, randoms[0], rng=np.random.default_rng(1), permutations=7)
+    along = (x @ gradients.mean(0))[np.concatenate([concept, randoms[0]])]
+    deals = np.random.default_rng(1).permuted(np.tile(along, (7, 1)), axis=1)
+    expected = [deal[:SIZE].mean() - deal[SIZE:].mean() for deal in deals]
+    np.testing.assert_allclose(found.draws, expected, atol=1e-12)
+    gap = x[concept].mean(0) - x[randoms[0]].mean(0)
+    assert found.observed == pytest.approx(gap @ gradients.mean(0))
+    whole = permuted(x @ x.T, products, concept, randoms[:1], rng=np.random.default_rng(1))
+    assert found.observed == pytest.approx(
+        whole["magnitude"].observed * np.linalg.norm(gap), rel=1e-9
+    )
+
+
+def test_swapping_clips_of_one_kind_keeps_to_its_level() -> None:
+    rng = np.random.default_rng(5)
+    p = [
+        swapped(rng.standard_normal((3, 16)), np.arange(8), np.arange(8, 16), rng=rng,
+                permutations=99).p
+        for _ in range(300)
+    ]  # fmt: skip
+    assert 0.02 < np.mean(np.array(p) <= 0.05) < 0.08
+
+
 def test_clips_in_two_sets_are_refused(layer) -> None:
     K, products, concept, randoms = dual(layer)
     randoms[0][0] = concept[2]
     with pytest.raises(InputError, match=rf"two sets cannot be dealt out: rows \[{concept[2]}\]"):
         permuted(K, products, concept, randoms, rng=np.random.default_rng(0))
+
+
+def test_swapping_refuses_clips_in_two_sets(layer) -> None:
+    _, products, concept, _ = dual(layer)
+    with pytest.raises(InputError, match="in two sets"):
+        swapped(products, concept, concept, rng=np.random.default_rng(0))
+    with pytest.raises(InputError, match="0 draws"):
+        swapped(products, concept[:3], concept[3:], rng=np.random.default_rng(0), permutations=0)
 
 
 def test_bad_shapes_counts_and_small_pools_are_refused(layer) -> None:

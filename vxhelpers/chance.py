@@ -153,6 +153,45 @@ def redrawn(
     return _chances(observed, _scores(K, products, deals, sizes, solve))
 
 
+def swapped(
+    products: Matrix,
+    concept: Rows,
+    counterpart: Rows,
+    *,
+    rng: np.random.Generator,
+    permutations: int = 1000,
+) -> Chance:
+    """Deal the clips of two sets out anew, and look how far they lie apart along the gradients.
+
+    For one set against another, such as a thing moving and the same thing still. The statistic is
+    the magnitude before it is divided by the length of the vector, so it has the same sign. In
+    `permuted` every deal is divided by its own length: a deal that mixes two sets which lie far
+    apart is a small step along the line between them, and counts in full once it is divided. With
+    one counterpart that costs most of the power (at the last layer of a network that knows
+    movement from stillness, p = 0.11 instead of 0.001). Exact where clips are exchangeable.
+
+    Parameters
+    ----------
+    products
+        As in `permuted`.
+    concept, counterpart
+        Rows of the two sets; no row twice.
+    permutations
+        Number of deals.
+    """
+    rows = np.concatenate([concept, counterpart])
+    _check(np.empty((products.shape[1],) * 2), products, rows, permutations)
+    values = products[:, rows].mean(0)
+    deals = rng.permuted(np.tile(values, (permutations, 1)), axis=1)
+    first = len(concept)
+
+    def gap(dealt: Matrix) -> Matrix:
+        found: Matrix = dealt[..., :first].mean(-1) - dealt[..., first:].mean(-1)
+        return found
+
+    return Chance(float(gap(values)), gap(deals), CENTRES["magnitude"])
+
+
 def ranked(pairs: Matrix, statistic: Statistic) -> Chance:
     """One set's mean score among those of the others: exact, but with r sets no p below 1/(r+1).
 
