@@ -17,6 +17,7 @@ from vxhelpers.experiment import train_model
 from vxhelpers.modelcard import card_markdown
 from vxhelpers.presets import PRESETS
 from vxhelpers.scan import scan, verify, write_beside
+from vxhelpers.tracking import track
 
 VIDEOS = {
     "playing tennis": "footage/tennis_broadcast.mp4",
@@ -111,3 +112,24 @@ def test_a_coco_detector_finds_players_and_rackets(real: Path, tmp_path: Path) -
     (torn / "yolo11n.xml").write_bytes((folder / "yolo11n.xml").read_bytes()[:5000])
     with pytest.raises(WeightsError, match="torn_openvino_model: damaged, or not a detector"):
         load_detector(torn, device="cpu")
+
+
+def test_players_and_a_racket_are_followed(real: Path) -> None:
+    """A player before the camera and one beyond the net, told apart by their size."""
+    detector = load_detector(real / "yolo11n_int8_openvino_model", device="cpu")
+    clip = read_clip(real / "footage" / "tennis_indoor.mp4", frames=20)
+    found = track(detect(detector, clip), ["person", "tennis racket", "dog"])
+    near, far = sorted(
+        (t for t in found.kept if t.label == "person"), key=lambda t: -t.boxes[:, 3].mean()
+    )
+    for player, height in ((near, (150, 320)), (far, (25, 90))):
+        assert len(player) == 20 and player.seen.mean() > 0.9
+        tall = player.boxes[:, 3] - player.boxes[:, 1]
+        assert height[0] < tall.min() and tall.max() < height[1]
+    racket = max((t for t in found.kept if t.label == "tennis racket"), key=len)
+    assert len(racket) >= 12
+    # It is in the near player's hand: the two boxes meet in every frame.
+    body = near.boxes[racket.start : racket.stop]
+    assert (racket.boxes[:, :2] < body[:, 2:]).all() and (racket.boxes[:, 2:] > body[:, :2]).all()
+    assert not any(t.label == "dog" for t in found.kept)
+    assert all(len(lost.detail) > 20 for lost in found.dropped)
