@@ -218,9 +218,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = [*(sys.argv[1:] if arguments is None else arguments)]
     for place in [i for i, word in enumerate(words) if word in ("--out", "--weights")][::-1]:
         del words[place : place + 2]  # where files lie is no part of the result
+    head = commit()
     run = {
         "command": shlex.join(["python", "studies/tcav_planted.py", *words]),
-        "commit": commit()[:13],
+        "commit": head[:12] + head[40:],  # + where files differ from it
         "hardware": hardware(),
         "versions": {n: versions()[n] for n in ("python", "torch", "numpy") if n in versions()},
         "day": datetime.now(UTC).date().isoformat(),
