@@ -50,6 +50,8 @@ def test_nothing_is_called_grey_where_nothing_is() -> None:
     (ax,), (legend,) = shown.figure.axes, shown.figure.legends
     assert [t.get_text() for t in legend.get_texts()] == ["racket", "<b>&", "chance"]
     assert ax.get_ylim() == (0, 2) and shown.alt.endswith("chance: 0.50.")
+    two_lines = score_charts.bars({"a\nb": {"x\ny": (0, 0, 1)}}, units="score")
+    assert "a b: x y 0.00" in two_lines.alt
 
 
 def test_curves_have_bands_and_hollow_marks() -> None:

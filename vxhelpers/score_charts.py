@@ -328,7 +328,7 @@ def _told(
         texts.append(f"{name}: {', '.join(values)}")
     end = f" {line[0]}: {line[1]:.2f}." if line else ""
     what = units[:1].upper() + units[1:]
-    return f"{what} with intervals. {'; '.join(texts)}.{end}"
+    return f"{what} with intervals. {'; '.join(texts)}.{end}".replace("\n", " ")
 
 
 def _small(p: float) -> str:
