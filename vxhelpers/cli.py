@@ -117,7 +117,7 @@ def data_list(
 
 @data.command("scan")
 def data_scan(
-    folder: Annotated[Path, typer.Argument(help="Holds <class>/<video>, or see --labels.")],
+    folder: Annotated[Path, typer.Argument(help="Holds `<class>/<video>`, or see --labels.")],
     to: Annotated[
         Path | None,
         typer.Option("--out", "--to", help="Manifest to write [default: FOLDER/manifest.csv]."),

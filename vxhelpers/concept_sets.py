@@ -31,7 +31,7 @@ from vxhelpers.tracking import TRUTH
 __all__ = ["ConceptFolder", "ConceptSet", "make", "read"]
 
 _MAKERS = ("concepts", "concept_split", "concept_sources", "concept_writing", "concept_gathering")
-_FINDERS = ("detection", "tracking", "tracks", "ambiguity", "decode")
+_FINDERS = ("yolo", "detection", "tracking", "tracks", "ambiguity", "decode")
 
 
 def make(

@@ -130,17 +130,20 @@ def list_(
     table = Table(
         "folder", "of", "concepts", "reviewed", title=escape(f"Concept folders in {home}")
     )
+    broken = []
     for path in sorted(home.glob("[!.]*/")):
         try:
             found = concept_sets.read(path, skip_unreadable=True)
         except VxError as error:
-            table.add_row(path.name, "", escape(str(error)), "", style="red")
+            broken.append(f"{path.name} cannot be used: {error}")
             continue
         known = found.provenance
         names = ", ".join(item.name for item in found.select("concept"))
         what = f"{known.get('action', '')}, {known.get('data', '')}"
         table.add_row(path.name, *map(escape, (what, names, str(found.review))))
     console.print(table)
+    for text in broken:
+        console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
