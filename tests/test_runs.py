@@ -195,7 +195,9 @@ def test_a_chapter_without_parameters_is_named(tmp_path: Path) -> None:
 
 def test_a_chapter_gets_the_parameters_that_it_names(tmp_path: Path) -> None:
     plain = runs.parameters_of(TINY, TENNIS)
-    assert plain == {k: v for k, v in TENNIS.__dict__.items() if k not in ("detector", "objects")}
+    assert plain == {
+        k: v for k, v in TENNIS.__dict__.items() if k not in ("detector", "objects", "concepts")
+    }
     chapter = tmp_path / "finds.py"
     chapter.write_text(
         '# %% tags=["parameters"]\naction = detector = "a"\nobjects = None\nmine = 1\n'
@@ -210,6 +212,27 @@ def test_a_chapter_gets_the_parameters_that_it_names(tmp_path: Path) -> None:
 def test_another_detector_asks_for_a_run_only_where_it_is_used(first: list[Run], out: Path) -> None:
     other = Target(**{**TENNIS.__dict__, "detector": "stage"})
     assert [run.status for run in run_chapters([other], [TINY], out=out)] == ["kept"]
+
+
+def test_a_folder_of_concepts_and_recorded_studies_ask_for_a_run(tmp_path: Path) -> None:
+    """Where a chapter uses them: by its parameter, and by the file's name in its text."""
+    chapter, other = tmp_path / "a.py", tmp_path / "b.py"
+    for path, text in ((chapter, "concepts = None\n# study.json\n"), (other, "")):
+        header = TINY.read_text().split("# %%")[0]
+        path.write_text(f'{header}# %% tags=["parameters"]\naction = "a"\n{text}')
+    folder, results = tmp_path / "concepts", tmp_path / "results"
+    for place in (folder, results):
+        place.mkdir()
+        (place / "study.json").write_text("1")
+    target = Target("running", "stage:kth", "m", concepts=str(folder))
+
+    def status() -> list[str]:
+        return [r.status for r in run_chapters([target], [chapter, other], out=tmp_path / "out")]
+
+    assert status() == ["done", "done"] and status() == ["kept", "kept"]
+    for place in (folder, results):
+        (place / "study.json").write_text(f"2 {place}")
+        assert status() == ["done", "kept"]
 
 
 def test_videos_and_weights_are_part_of_the_key(tmp_path: Path) -> None:
@@ -251,4 +274,6 @@ def test_the_command_to_reproduce_is_one_that_the_shell_reads_back() -> None:
     words = shlex.split(table.rows["command"])
     objects = ["--object", "ball", "--object", "a b"]
     assert words[-8:] == ["--detector", "d.pt", *objects, "--chapter", "tiny"]
-    assert table.rows["detector"] == "d.pt"
+    assert table.rows["detector"] == "d.pt" and "concepts" not in table.rows
+    table = provenance.describe("a", action="a", dataset="stage:kth", model="m", concepts="mine")
+    assert "--concepts mine" in table.rows["command"] and table.rows["concepts"] == "mine"

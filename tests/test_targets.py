@@ -77,6 +77,16 @@ def test_a_detector_comes_from_the_table_or_is_named(tmp_path: Path) -> None:
     assert choose(table, detector=str(tmp_path))[0].detector == str(tmp_path)
 
 
+def test_concepts_are_a_folder_of_one_class(tmp_path: Path) -> None:
+    table, folder = read_table(BOOK / "_book.yml"), str(tmp_path)
+    (target,) = choose(table, actions=["running"], concepts=folder)
+    assert target.concepts == folder and choose(table)[0].concepts is None
+    with pytest.raises(InputError, match="are concepts of one class, but 2 are chosen"):
+        choose(table, concepts=folder)
+    with pytest.raises(InputError, match="gone: no such folder of concepts"):
+        choose(table, actions=["running"], concepts=str(tmp_path / "gone"))
+
+
 def test_a_data_set_outside_the_table_gives_its_first_two_classes() -> None:
     table = read_table(BOOK / "_book.yml")
     targets = choose(table, dataset="stage:motion")

@@ -34,6 +34,9 @@ Objects = Annotated[
     list[str] | None,
     typer.Option("--object", help="Label of the detector; may be repeated. By default, all found."),
 ]
+Concepts = Annotated[
+    Path | None, typer.Option(help="Folder of concept sets. By default, they are made.")
+]
 Chapters = Annotated[list[str] | None, typer.Option("--chapter", help="Chapter; all unless given.")]
 Out = Annotated[Path | None, typer.Option(help="Build folder.", show_default="build")]
 Jobs = Annotated[int, typer.Option(min=1, help="Chapters at a time.")]
@@ -52,6 +55,7 @@ def run(
     profile: Profile = None,
     detector: DetectorName = None,
     objects: Objects = None,
+    concepts: Concepts = None,
     chapter: Chapters = None,
     out: Out = None,
     jobs: Jobs = 2,
@@ -60,7 +64,18 @@ def run(
 ) -> None:
     """Run the chapters for each class; what has not changed since the last time is kept."""
     chosen = _choose(
-        sources, action, dataset, manifest, root, model, weights, seed, profile, detector, objects
+        sources,
+        action,
+        dataset,
+        manifest,
+        root,
+        model,
+        weights,
+        seed,
+        profile,
+        detector,
+        objects,
+        concepts,
     )
     chapters = _chapters(sources, chapter)
     _run(chosen, chapters, out=out or sources.parent / "build", jobs=jobs, force=force)
@@ -77,6 +92,7 @@ def book(
     profile: Profile = None,
     detector: DetectorName = None,
     objects: Objects = None,
+    concepts: Concepts = None,
     out: Out = None,
     jobs: Jobs = 2,
     force: Force = False,
@@ -84,7 +100,18 @@ def book(
 ) -> None:
     """Run what is missing, then build the book of all chosen classes as HTML."""
     chosen = _choose(
-        sources, action, dataset, manifest, root, model, weights, seed, profile, detector, objects
+        sources,
+        action,
+        dataset,
+        manifest,
+        root,
+        model,
+        weights,
+        seed,
+        profile,
+        detector,
+        objects,
+        concepts,
     )
     out = out or sources.parent / "build"
     done = _run(chosen, _chapters(sources, None), out=out, jobs=jobs, force=force)
@@ -114,6 +141,7 @@ def _choose(
     profile: str | None,
     detector: str | None,
     objects: list[str] | None,
+    concepts: Path | None,
 ) -> list[targets.Target]:
     if dataset is not None and manifest is not None:
         raise InputError("--dataset and --manifest both name the data; give one of them")
@@ -135,6 +163,7 @@ def _choose(
         profile=profile,
         detector=detector,
         objects=objects,
+        concepts=str(concepts) if concepts else None,
     )
     targets.check(chosen)
     return chosen

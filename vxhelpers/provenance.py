@@ -166,6 +166,7 @@ def describe(
     profile: str = "standard",
     detector: str | None = None,
     objects: Sequence[str] | None = None,
+    concepts: str | None = None,
 ) -> Provenance:
     """Say how to reproduce a chapter: command, data, weights, versions, hardware.
 
@@ -173,7 +174,7 @@ def describe(
     ----------
     chapter
         The chapter's name, for instance ``"gradcam"``.
-    action, dataset, root, model, weights, seed, profile, detector, objects
+    action, dataset, root, model, weights, seed, profile, detector, objects, concepts
         The chapter's own parameters.
 
     Returns
@@ -183,10 +184,16 @@ def describe(
     """
     options: dict[str, Any] = {"action": action, "dataset": dataset, "root": root, "model": model}
     options |= {"weights": weights, "seed": seed, "profile": profile, "detector": detector}
+    options["concepts"] = concepts
     pairs = [*options.items(), *(("object", name) for name in objects or ()), ("chapter", chapter)]
     words = [w for name, value in pairs if value is not None for w in (f"--{name}", value)]
     installed = versions()
-    found_by = {"detector": weights_digest(detector).removeprefix("name:")[:16]} if detector else {}
+    of_files = {"detector": detector, "concepts": concepts}
+    found_by = {
+        name: weights_digest(path).removeprefix("name:")[:16]
+        for name, path in of_files.items()
+        if path
+    }
     return Provenance(
         {
             "command": "vx run " + shlex.join(map(str, words)),

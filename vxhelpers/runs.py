@@ -130,6 +130,15 @@ def run_chapters(
             parts["parameters"] = parameters_of(chapter, target)
             if "detector" in parts["parameters"]:
                 parts["detector"] = provenance.weights_digest(target.detector)
+            if target.concepts and "concepts" in parts["parameters"]:
+                parts["concepts"] = provenance.weights_digest(target.concepts)
+            recorded = {
+                path.name: files.sha256(path)
+                for path in sorted((chapter.parent / "results").glob("*"))
+                if path.name in parts["chapter"]
+            }
+            if recorded:  # studies that the chapter reads, by name
+                parts["recorded"] = recorded
             key = store.key(parts)
             kept = None if force else _kept(target, chapter, key, out)
             if kept is None:

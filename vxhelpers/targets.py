@@ -39,6 +39,9 @@ class Target:
         where none was named, and then there are no concepts.
     objects
         Labels of the detector to make concepts of; None for those it finds in enough videos.
+    concepts
+        Folder of concept sets of the class (see :func:`vxhelpers.concept_sets.read`); None for sets
+        that the chapters make.
     """
 
     action: str
@@ -50,6 +53,7 @@ class Target:
     profile: str = "standard"
     detector: str | None = None
     objects: tuple[str, ...] | None = None
+    concepts: str | None = None
 
     def __post_init__(self) -> None:
         if self.objects is not None:
@@ -123,6 +127,7 @@ def choose(
     profile: str | None = None,
     detector: str | None = None,
     objects: Sequence[str] | None = None,
+    concepts: str | None = None,
 ) -> list[Target]:
     """Turn what the user named into targets; the table fills in what was left out.
 
@@ -135,7 +140,7 @@ def choose(
         data set that the table does not list, its first two classes.
     dataset, root, model, weights, seed, profile, detector
         As in `Target`; None takes the table's default for the class's data set.
-    objects
+    objects, concepts
         As in `Target`.
 
     Returns
@@ -148,8 +153,8 @@ def choose(
     UnknownNameError
         If a class is not in the data, or no shipped weights have this name.
     InputError
-        If ``weights`` or ``detector`` names a file that does not exist, or objects are named for
-        a class without a detector.
+        If ``weights`` or ``detector`` names a file that does not exist, objects are named for a
+        class without a detector, or ``concepts`` is no folder, or given for several classes.
     """
     listed = [(row["action"], row["dataset"]) for row in table["classes"]]
     if actions:
@@ -162,8 +167,15 @@ def choose(
         raise InputError(f"{weights}: no such weights file")
     if detector is not None and Path(detector).parent != Path() and not Path(detector).exists():
         raise InputError(f"{detector}: no such detector, neither a file nor a folder")
+    pairs = list(dict.fromkeys(pairs))
+    if concepts is not None and not Path(concepts).is_dir():
+        raise InputError(f"{concepts}: no such folder of concepts")
+    if concepts is not None and len(pairs) != 1:
+        raise InputError(
+            f"{concepts}: are concepts of one class, but {len(pairs)} are chosen; name it (--action)"
+        )
     targets = []
-    for action, source in dict.fromkeys(pairs):
+    for action, source in pairs:
         if action not in (labels := labels_of(source)):
             raise UnknownNameError("class", action, labels, where=source)
         default = table["defaults"].get(source, table["defaults"]["other"])
@@ -184,6 +196,7 @@ def choose(
                 profile or fixed.get("profile", "standard"),
                 detector or default.get("detector"),
                 tuple(objects) if objects else None,
+                concepts,
             )
         )
         if objects and targets[-1].detector is None:
