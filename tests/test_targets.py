@@ -81,7 +81,7 @@ def test_concepts_are_a_folder_of_one_class(tmp_path: Path) -> None:
     table, folder = read_table(BOOK / "_book.yml"), str(tmp_path)
     (target,) = choose(table, actions=["running"], concepts=folder)
     assert target.concepts == folder and choose(table)[0].concepts is None
-    with pytest.raises(InputError, match="are concepts of one class, but 2 are chosen"):
+    with pytest.raises(InputError, match="is made for one class, not 2"):
         choose(table, concepts=folder)
     with pytest.raises(InputError, match="gone: no such folder of concepts"):
         choose(table, actions=["running"], concepts=str(tmp_path / "gone"))

@@ -171,9 +171,7 @@ def choose(
     if concepts is not None and not Path(concepts).is_dir():
         raise InputError(f"{concepts}: no such folder of concepts")
     if concepts is not None and len(pairs) != 1:
-        raise InputError(
-            f"{concepts}: are concepts of one class, but {len(pairs)} are chosen; name it (--action)"
-        )
+        raise InputError(f"{concepts}: is made for one class, not {len(pairs)}; name it (--action)")
     targets = []
     for action, source in pairs:
         if action not in (labels := labels_of(source)):
