@@ -59,7 +59,7 @@ def test_parameters_are_plain_and_complete(script: Path) -> None:
     values: dict[str, object] = {}
     exec(cells[0].source, {"__builtins__": {}}, values)
     target = Target(**values)  # type: ignore[arg-type]
-    optional = {"detector", "objects"}  # of the chapters that look for objects
+    optional = {"detector", "objects", "concepts"}  # of the chapters on concepts
     assert set(target.__dict__) - optional <= set(values)
     assert target.profile in PROFILES
 
