@@ -811,6 +811,7 @@ def planted_curves(task):
         doubtful=[pair for pair, (_, p, sure) in told.items() if p > 0.05 or not sure],
         units="cosine with the gradient",
         line=("no push", 0.0),
+        doubt="grey: not significant",
         limits=(-0.2, 0.6),
     )  # fmt: skip
 

@@ -64,8 +64,17 @@ def test_curves_have_bands_and_hollow_marks() -> None:
     assert all([x, y] in corners for x, y in ((0, 0.2), (0, 0.8), (1, 0.4), (1, 0.6)))
     hollow = [x for x in ax.lines if x.get_markerfacecolor() == "white" and len(x.get_xdata())]
     assert [x.get_ydata().tolist() for x in hollow] == [[1.0]] and hollow[0].get_color() == GREY
+    coloured = [x.get_zorder() for x in ax.lines if x not in hollow]
+    assert hollow[0].get_zorder() > max(coloured)  # not hidden by what it greys out
     labels = [t.get_text() for t in shown.figure.legends[0].get_texts()]
     assert labels == ["95 % of random concepts", "racket", "<b>&", score_charts.EMPTY]
+
+
+def test_grey_may_mean_more_than_that_nothing_separates() -> None:
+    options = {"units": "score", "doubtful": [("racket", "layer2")]}
+    shown = score_charts.curves(SCORES, **options, doubt="grey: not significant")
+    assert shown.figure.legends[0].get_texts()[-1].get_text() == "grey: not significant"
+    assert "layer2 1.00 [1.00, 1.00] (not significant)" in shown.alt
 
 
 def test_significance_fills_what_is_significant() -> None:

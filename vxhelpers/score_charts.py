@@ -35,6 +35,7 @@ def bars(
     doubtful: Collection[tuple[str, str]] = (),
     line: tuple[str, float] | None = None,
     limits: tuple[float, float] | None = None,
+    doubt: str = EMPTY,
     alt: str = "",
 ) -> Illustration:
     """Draw scores with intervals as groups of bars: the paper's Figures 7 to 9.
@@ -52,6 +53,8 @@ def bars(
         Name and height of a line to compare with, such as chance.
     limits
         Of the axis; by the scores unless given.
+    doubt
+        What grey means.
 
     Raises
     ------
@@ -76,8 +79,8 @@ def bars(
     ax.set_xticks(range(len(places)), places)
     ax.set(ylabel=units, xlim=(-0.5, len(places) - 0.5))
     handles = [Patch(**_fill(k), label=name) for k, name in enumerate(scores)]
-    _finish(figure, ax, scores, handles, line=line, limits=limits, doubtful=doubtful)
-    return Illustration(figure, alt or _told(units, scores, doubtful, line))
+    _finish(figure, ax, scores, handles, line=line, limits=limits, doubt=doubt if doubtful else "")
+    return Illustration(figure, alt or _told(units, scores, doubtful, line, doubt))
 
 
 @matplotlib.rc_context(STYLE)
@@ -89,13 +92,14 @@ def curves(
     line: tuple[str, float] | None = None,
     bands: Mapping[str, tuple[float, float]] | None = None,
     limits: tuple[float, float] | None = None,
+    doubt: str = EMPTY,
     alt: str = "",
 ) -> Illustration:
     """Draw scores with intervals as curves over depth, with what random concepts score behind.
 
     Parameters
     ----------
-    scores, units, doubtful, line, limits
+    scores, units, doubtful, line, limits, doubt
         As in `bars`.
     bands
         Place to ``(low, high)``: shaded.
@@ -122,12 +126,14 @@ def curves(
         ax.errorbar(x, value, [value - low, high - value], **mark, ls=ls, ms=6, lw=1.6, capsize=2,
                     elinewidth=1)  # fmt: skip
         grey = [i for i, place in enumerate(row) if (name, place) in doubtful]
-        ax.plot(x[grey], value[grey], ls="", ms=7, **mark | {"color": GREY, "mfc": "white"})
+        if grey:  # above the coloured marks
+            hollow = mark | {"color": GREY, "mfc": "white", "zorder": 4}
+            ax.plot(x[grey], value[grey], ls="", ms=7, **hollow)
         handles.append(Line2D([], [], **mark, ls=ls, label=name))
     ax.set_xticks(range(len(places)), places)
     ax.set(ylabel=units, xlim=(-0.4, len(places) - 0.6))
-    _finish(figure, ax, scores, handles, line=line, limits=limits, doubtful=doubtful)
-    return Illustration(figure, alt or _told(units, scores, doubtful, line))
+    _finish(figure, ax, scores, handles, line=line, limits=limits, doubt=doubt if doubtful else "")
+    return Illustration(figure, alt or _told(units, scores, doubtful, line, doubt))
 
 
 @dataclass(frozen=True)
@@ -299,7 +305,7 @@ def _finish(
     *,
     line: tuple[str, float] | None,
     limits: tuple[float, float] | None,
-    doubtful: Collection[tuple[str, str]],
+    doubt: str,
 ) -> None:
     ends = [end for row in scores.values() for interval in row.values() for end in interval]
     if line is not None:
@@ -309,20 +315,24 @@ def _finish(
         ax.axhline(0, color=GREY, lw=1)
     if limits is not None:
         ax.set_ylim(*limits)
-    if doubtful:
-        handles.append(Patch(fc=PALE, ec=GREY, label=EMPTY))
+    if doubt:
+        handles.append(Patch(fc=PALE, ec=GREY, label=doubt))
     ax.grid(axis="x", visible=False)
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
 
 
 def _told(
-    units: str, scores: Table, doubtful: Collection[tuple[str, str]], line: tuple[str, float] | None
+    units: str,
+    scores: Table,
+    doubtful: Collection[tuple[str, str]],
+    line: tuple[str, float] | None,
+    doubt: str,
 ) -> str:
     texts = []
     for name, row in scores.items():
         values = (
             f"{place} {v:.2f} [{lo:.2f}, {hi:.2f}]"
-            + (" (does not separate)" if (name, place) in doubtful else "")
+            + (f" ({doubt.removeprefix('grey: ')})" if (name, place) in doubtful else "")
             for place, (v, lo, hi) in row.items()
         )
         texts.append(f"{name}: {', '.join(values)}")
