@@ -175,6 +175,7 @@ def look_for(finder, clips):
     return [name for name in names if share[name] >= 1 / 3]
 
 
+# %%
 def sets_of(data, action, detector, objects):
     """The concept sets of a class, as the chapter before makes them."""
     finder = load_detector(detector)
@@ -318,6 +319,7 @@ def leader(kind):
     )  # fmt: skip
 
 
+# %% tags=["hide-input"]
 said_of = "".join(leader(kind) for kind in bars)
 why = {
     layer: found.degenerate
@@ -831,6 +833,7 @@ def outcome(task, weights, question, layer):
     return "null" if p > 0.05 else "towards" if value.value > 0 else "away"
 
 
+# %% tags=["hide-input"]
 lines = ["| task | weights | sets | " + " | ".join(four) + " |", "|---|---|---|" + "---|" * 4]  # fmt: skip
 for task, w in answers:
     for q in questions:
@@ -928,6 +931,7 @@ for net_name, task, w in dict.fromkeys(
     lines.append(f"| {net_name} | {task} | {w} | {', '.join(str(c['seed']) for c in mine)} | {means} | "
                  + " | ".join(f"{sum(c['checks'][k] for c in mine)} of {len(mine)}" for k in claimed)
                  + " |")  # fmt: skip
+# %% tags=["hide-input"]
 held_by = {
     task: [c["checks"]["dynamic"] for c in trained if c["task"] == task] for task in planted
 }  # fmt: skip
