@@ -47,7 +47,8 @@ two cells ever computed, C3D and R3D on motion with seed 0, had been seen with `
 ``p_twins`` was added; the checks were regrouped then, too: ``towards`` left ``dynamic``, and the
 ball's check became three. By the first grouping both cells fail.)
 ``random_pairs``: the random sets' moving clips against their still ones, which
-says what *any* movement does. ``group``: relative scores, each set of the group against all others (the paper's Figure 9).
+says what *any* movement does. ``group``: relative scores, each set of
+the group against all others (the paper's Figure 9).
 """
 
 import argparse
