@@ -44,9 +44,12 @@ seed = 0
 profile = "standard"
 detector = "stage"
 objects = None
+concepts = None
 
 # %% tags=["hide-input"]
+import shlex
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 from IPython.display import Markdown
@@ -80,7 +83,7 @@ rng = np.random.default_rng(seed)
 limit = {"quick": 8, "standard": 40}[profile]
 provenance.describe(
     "concepts", action=action, dataset=dataset, root=root, model=model, weights=weights,
-    seed=seed, profile=profile, detector=detector, objects=objects,
+    seed=seed, profile=profile, detector=detector, objects=objects, concepts=concepts,
 )  # fmt: skip
 
 # %% [markdown]
@@ -151,18 +154,25 @@ def said(name):
 
 
 lost = [drop for one in found for drop in one.dropped]
+example = {d.reason: (row, d) for row, one in reversed([*zip(rows, found, strict=False)])
+        for d in reversed(one.dropped)}  # fmt: skip
+idle = []
 lines = ["| label | clips with a track | tracks | kept | dropped |", "|---|---|---|---|---|"]  # fmt: skip
 for name in names:
     reasons = Counter(d.reason for d in lost if d.track.label == name)
     kept = sum(len(one.of(name).kept) for one in found)
+    if not kept and not reasons:
+        idle.append(name)
+        continue
     lines.append(f"| {said(name)} | {share[name]:.0%} of {len(found)} | {fate(kept, reasons)} |")  # fmt: skip
-why = {d.reason: d for d in reversed(lost)}
 Markdown(
     "\n".join(lines) + "\n\n"
-    + ("The reasons: " + "; ".join(f"*{r}*, {REASONS[r]}" for r in sorted(why)) + ". " if why else
+    + ("The reasons: " + "; ".join(f"*{r}*, {REASONS[r]}" for r in sorted(example)) + ". " if example else
        "No track was dropped. ")
-    + "".join(f"For instance, *{said(d.track.label)}* in {said(d.track.source)}, {said(d.detail)}. "
-              for d in list(why.values())[-1:])
+    + "".join(f"For instance, *{said(d.track.label)}* in {said(row.clip_id)}, {said(d.detail)}. "
+              for row, d in list(example.values())[-1:])
+    + (f"Found in single frames, too weakly to begin a track: {', '.join(map(said, idle))}. "
+       if idle else "")
     + ("Concepts are made of " + ", ".join(map(said, chosen)) + ": "
        + ("as asked for." if objects else "what is tracked in a third of the clips or more.")
        if chosen else "**Nothing is tracked in a third of the clips: there is no concept to make.**")
@@ -203,14 +213,15 @@ for q in checks:
         lines.append(f"| {q.label} | {interval(q.precision, q.precision_interval)} | "
                      f"{interval(q.recall, q.recall_interval)} | {overlap} | {q.switches} | "
                      f"{q.tracks} | {q.true} |")  # fmt: skip
-absent = [f"{q.label} ({q.found} found boxes)" for q in checks if not q.true]
+absent = [f"{q.label} {q.found}" for q in checks if not q.true]
 switches = sum(q.switches for q in checks)
 Markdown(
     "\n".join(lines)
     + f"\n\nFrom {len(pairs)} clips of subjects that the detector was not trained on; 95 % intervals. "
     + (f"{switches} tracks change their subject, so a person has to look before such clips are used."
        if switches else "No track changes its subject.")
-    + (f" In no clip to be seen for twelve frames: {', '.join(absent)}." if absent else "")
+    + (f" Boxes of tracks of what no clip shows for twelve frames: {', '.join(absent)}."
+       if absent else "")
     if checks else
     "**Nobody has drawn the truth for these videos**, so how good the tracks are is not known; only a "
     "person who looks at the clips can say."
@@ -245,16 +256,23 @@ if chosen:
 
 # %% tags=["hide-input"]
 record = made.provenance if made else {"found": {}, "got": {}}
-lines = ["| clips of | asked for | made | videos looked at | tracks | kept | dropped |",
+lines = ["| clips of | asked for | made | clips looked at | tracks | kept | dropped |",
          "|---|---|---|---|---|---|---|"]  # fmt: skip
+rest = Counter()
 for part, tally in record["found"].items():
     for name, count in tally["labels"].items():
-        target = part == "concept"
-        figures_ = (
-            f"{record['asked'][name]} | {record['got'][name]}" if target else "|"
-        )
-        lines.append(f"| {said(name) if target else f'random: {said(name)}'} | {figures_} | "
-                     f"{count['videos']} | {fate(count['kept'], count['dropped'])} |")  # fmt: skip
+        row = f"{count['videos']} | {fate(count['kept'], count['dropped'])} |"
+        if part == "concept":
+            numbers = f"{record['asked'][name]} | {record['got'][name]}"
+            lines.append(f"| {said(name)} | {numbers} | {row}")
+        elif count["kept"]:
+            lines.append(f"| random: {said(name)} | | | {row}")
+        else:
+            rest.update({"labels": 1, **count["dropped"]})
+if labels := rest.pop("labels", 0):
+    lines.append(f"| random: {labels} other labels | | | | {fate(0, rest)} |")
+short = [f"{said(name)} {record['got'][name]} of {number}"
+         for name, number in record.get("asked", {}).items() if record["got"][name] < number]  # fmt: skip
 unreadable = sum(len(tally["unreadable"]) for tally in record["found"].values())
 if made:
     lines.append(f"| random, together | {record['asked']['random']} | {record['got']['random']} | "
@@ -263,6 +281,8 @@ Markdown(
     "\n".join(lines)
     + f"\n\n{len(made.sets)} sets, {sum(map(len, made.sets.values()))} clips. The fill is "
     f"{tuple(record['fill'])} (red, green, blue). "
+    + (f"**Fewer than asked for:** {', '.join(short)}; what follows stands on that many. "
+       if short else "")
     + (f"{unreadable} videos could not be read." if unreadable else "All videos could be read.")
     if made else
     f"**No sets were made.** {said(refused)}"
@@ -290,7 +310,7 @@ stills = exemplars("still") if made else []
 figures.filmstrip(
     {one.name: np.concatenate([view(clip, **seen_as) for clip in one.clips[:6]])
      for one in stills},
-    names={one.name: [origin["clip_id"][-8:] for origin in one.provenance[:6]] for one in stills},
+    names={one.name: [origin["clip_id"].rpartition("/")[2][-10:] for origin in one.provenance[:6]] for one in stills},
     alt="One frame each of clips of " + ", ".join(f"{one.name} ({len(one)})" for one in stills)
     + ": the object in its box, all around it one colour.",
 ) if stills else nothing  # fmt: skip
@@ -456,7 +476,7 @@ for name, placement in (("in place", "in_place"), ("centred", "centred")):
     shows[name] = [letterbox(crop, fill=grey) for crop in crops]
     shows[f"{name}, reversed"] = [reverse(crop) for crop in shows[name]]
 borders = [whole / max(crop.frames.shape[1:3]) for crop in crops]
-shows["centred, not enlarged"] = [
+shows["centred, same size"] = [
     letterbox(crop, fill=grey, border=border)
     for crop, border in zip(crops, borders, strict=True)
 ]
@@ -485,14 +505,14 @@ charts.accuracies(
 
 # %% tags=["hide-input"]
 place, centre = told["trained"]["in place"], told["trained"]["centred"]
-small = told["trained"]["centred, not enlarged"]
+small = told["trained"]["centred, same size"]
 Markdown(
     f"In place, {place} of the racket clips are named rightly; centred, {centre}. "
     + ("**Centring took away what decides.** " if centre.high < place.low else
        "The intervals overlap, so this run does not show that centring takes away what decides. ")
     + f"Centred but not enlarged, {small}: "
     + ("so it is the path that the network misses, not the size." if small.high < place.low else
-       "so it may be the size that the network minds, and not the path.")
+       "this run cannot tell whether the path or the size matters.")
     + " A network that names one of the two classes whatever it sees scores one half, as those with "
     f"random weights may: here {told['random weights']['in place'].value:.2f}."
 )  # fmt: skip
@@ -610,16 +630,22 @@ Markdown(
 # ## Reviewed by a person
 #
 # Detectors err, so the paper's authors looked at every clip. Ours are *proposed* by a machine; a person
-# accepts or rejects them, and the run that uses them says how many were looked at.
+# accepts or rejects them, and the run that uses them says how many were looked at. A folder that was
+# reviewed is handed on to the chapters that use concepts by `--concepts FOLDER`.
 
 # %% tags=["hide-input"]
+mine = concept_sets.read(concepts) if concepts else None
+words = ["vx", "concepts", "make", "--data", dataset, "--action", action]
+words += ["--root", root] if root else []
+words += [word for name in chosen for word in ("--object", name)]
+words += ["--detector", detector, "--out", "my_concepts"]
 Markdown(
-    f"**On this page: {made.review}**, where a track counts once. They are fresh "
-    "from the detector. To review clips, make a folder and open it:\n\n```bash\n"
-    f'vx concepts make --data {dataset} --action "{action}" '
-    + " ".join(f'--object "{name}"' if " " in name else f"--object {name}" for name in chosen)
-    + f" --detector {detector} --out my_concepts\nvx concepts review my_concepts\n```"
-    if made else "**Nothing was reviewed:** there are no clips."
+    (f"**On this page: {made.review}**, where a track counts once. They are fresh "
+     "from the detector. To review clips, make a folder and open it:\n\n```bash\n"
+     f"{shlex.join(map(str, words))}\nvx concepts review my_concepts\n```"
+     if made else "**No clips were made here,** so none were reviewed.")
+    + (f"\n\nIn the folder {said(Path(concepts).name)}, which `--concepts` names: {mine.review}; "
+       f"{len(mine.left_out)} clips of it are left out." if mine else "")
 )  # fmt: skip
 
 # %% [markdown]
