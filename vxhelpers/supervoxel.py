@@ -215,7 +215,7 @@ def _grid_of_skimage(shape: Grid, number: int, steps: int) -> tuple[int, int, Gr
     from skimage.util import regular_grid
 
     length, height, width = shape
-    best, found = np.log(1.5), None
+    best, found = np.log(2.01), None  # a square number of cells may be so far off
     for repeat in range(1, 33):
         size = (length * repeat, height, width)
         for asked in range(max(1, number // 2), 2 * number + 1):
