@@ -1,0 +1,56 @@
+import blocks
+import numpy as np
+import pytest
+import torch
+from blocks import RECIPE
+
+from vxhelpers.random_groups import How, of_concepts, of_randoms
+from vxhelpers.supervoxel_concepts import discover
+from vxhelpers.supervoxel_features import cut, features
+
+CLIPS, OTHERS = blocks.clips(4, 1), blocks.clips(13, 2)
+HOW = How("net.conv3", 8, None, False)
+
+
+@pytest.fixture
+def setting(monkeypatch):
+    monkeypatch.setattr("vxhelpers.supervoxel_features.segment", blocks.segment)
+    model = blocks.model()
+    return model, discover(model, None, CLIPS, rng=np.random.default_rng(0), recipe=RECIPE)
+
+
+def drawn(setting, groups, *, negatives="supervoxels", seed=0, randoms=OTHERS):
+    model, discovery = setting
+    rng = np.random.default_rng(seed)
+    return of_randoms(discovery, model, randoms, CLIPS, negatives, groups, rng, HOW)
+
+
+def test_groups_are_disjoint_where_the_pool_is_large_enough(setting) -> None:
+    rows, side = drawn(setting, 20)
+    assert rows.shape == (20, 6) and len(np.unique(rows)) == 120 == len(side.x)
+    rows, side = drawn(setting, 30)  # 180 of 143
+    assert rows.shape == (30, 6) and len(np.unique(rows)) == len(side.x) <= 143
+    assert all(len(np.unique(group)) == 6 for group in rows)
+    assert (drawn(setting, 20)[0] == drawn(setting, 20)[0]).all()
+    assert (drawn(setting, 20)[0] != drawn(setting, 20, seed=1)[0]).any()
+
+
+def test_features_are_of_the_rows_drawn(setting) -> None:
+    model, _ = setting
+    rows, side = drawn(setting, 3)
+    pool = cut(model, OTHERS, RECIPE)
+    used = np.unique(rows)
+    torch.testing.assert_close(side.x, features(model, pool, "net.conv3", RECIPE, rows=used))
+    assert side.names == tuple(pool.name(row) for row in used)
+    rows, side = drawn(setting, 2, negatives="clips")
+    assert side.names[0].startswith(f"video2-{np.unique(rows)[0]}.mp4") and len(side.x) == 12
+
+
+def test_members_come_concept_by_concept_at_any_layer(setting) -> None:
+    model, discovery = setting
+    rows = np.concatenate(discovery.members)
+    side = of_concepts(discovery, model, HOW)
+    assert torch.equal(side.x, discovery.features[torch.from_numpy(rows)])
+    assert side.digests == tuple(discovery.pieces.digest(row) for row in rows)
+    early = of_concepts(discovery, model, How("net.conv1", 8, None, False))
+    assert early.x.shape == (len(rows), 4, 4, 4, 4)
