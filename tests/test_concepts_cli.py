@@ -82,10 +82,13 @@ def test_make_hands_over_what_was_asked(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(concept_sets, "make", stop)
     words = "--object ball --count 7 --per-video 2 --sets 3 --scoring 5 --split val --min-frames 9"
     words += " --max-frames 12 --placement centred --control shuffled --allow-fewer --seed 4"
+    words += " --random-action toss --random-targets --others stage:static"
     done = CliRunner().invoke(app, [*MAKE, *words.split(), "--skip-unreadable"])
     assert done.exit_code == 1 and done.output == "error: seen enough\n"
     del seen["progress"]
+    assert seen.pop("others").name == "stage:static"
     assert seen == {
+        **{"random_actions": ["toss"], "random_targets": True},
         **{"data": "stage:motion", "action": "forehand", "objects": ["racket", "ball"]},
         **{"detector": "stage", "folder": None, "count": 7, "per_video": 2, "sets": 3},
         **{"scoring": 5, "split": "val", "placements": ["centred"], "controls": ["shuffled"]},
@@ -95,6 +98,7 @@ def test_make_hands_over_what_was_asked(monkeypatch: pytest.MonkeyPatch) -> None
     CliRunner().invoke(app, MAKE)
     assert seen["placements"] == ["in_place", "centred"] and not seen["allow_fewer"]
     assert seen["controls"] == ["shuffled", "reversed"]
+    assert seen["random_actions"] is None and seen["others"] is None
 
 
 @pytest.mark.parametrize(

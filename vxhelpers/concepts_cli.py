@@ -64,6 +64,17 @@ def make(
         list[Where] | None, typer.Option(help="One of the two; else both.")
     ] = None,
     control: Annotated[list[Broken] | None, typer.Option(help="One of the two; else both.")] = None,
+    random_actions: Annotated[
+        list[str] | None,
+        typer.Option("--random-action", help="Class that random sets are of; else all."),
+    ] = None,
+    random_targets: Annotated[
+        bool, typer.Option("--random-targets", help="Random sets may hold the objects, too.")
+    ] = False,
+    others: Annotated[
+        str | None, typer.Option(help="Other data that random sets are of, as --data.")
+    ] = None,
+    others_root: Annotated[Path | None, typer.Option(help="Folder of its videos.")] = None,
     min_frames: Annotated[int, typer.Option(help="Of a clip; shorter tracks are dropped.")] = 12,
     max_frames: Annotated[int, typer.Option(help="Of a clip; the best part is cut out.")] = 64,
     allow_fewer: Annotated[
@@ -99,6 +110,9 @@ def make(
         split=split,
         placements=[x.value for x in placement or Where],
         controls=[x.value for x in control or Broken],
+        random_actions=random_actions,
+        random_targets=random_targets,
+        others=open_data(others, root=others_root) if others else None,
         min_frames=min_frames,
         max_frames=max_frames,
         allow_fewer=allow_fewer,
@@ -198,7 +212,7 @@ def review(
 def train_detector(
     out: Annotated[Path, typer.Option(help="Weights to write (.safetensors); card beside it.")],
     images: Annotated[int, typer.Option(help="Training pictures.")] = 8000,
-    epochs: Annotated[int, typer.Option(help="Times that each is seen.")] = 12,
+    epochs: Annotated[int, typer.Option(help="Times that each is seen.")] = 8,
     image_size: Annotated[int, typer.Option(help="Of the input, in pixels.")] = 224,
     seed: Annotated[int, typer.Option(help="Of weights, frames, order, augmentation.")] = 0,
     threads: Annotated[int | None, typer.Option(help="Of torch.")] = None,

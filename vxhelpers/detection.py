@@ -25,7 +25,6 @@ from vxhelpers.nets import weights
 from vxhelpers.store import Store, default_root
 
 SHIPPED = Path(__file__).parent / "detectors"
-library = yolo.library
 EXPORTED = "_openvino_model"  # how the name of an OpenVINO folder ends
 
 

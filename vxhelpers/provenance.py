@@ -28,7 +28,16 @@ _COUNTED: tuple[str, ...] = (
     "scikit-learn",
     "av",
 )
-_COUNTED += ("opencv-python-headless", "matplotlib", "plotly", "pandas", "ipykernel", "papermill")
+_COUNTED += (
+    "ultralytics",
+    "scikit-image",
+    "opencv-python-headless",
+    "matplotlib",
+    "plotly",
+    "pandas",
+    "ipykernel",
+    "papermill",
+)
 # Modules that run and publish chapters but that no chapter computes with.
 _OUTSIDE = frozenset(
     {
