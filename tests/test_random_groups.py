@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 import torch
 from blocks import RECIPE
+from reference import tcav as definition
 
-from vxhelpers.random_groups import How, of_concepts, of_randoms
+from vxhelpers.random_groups import How, by_chance, of_concepts, of_randoms
 from vxhelpers.supervoxel_concepts import discover
 from vxhelpers.supervoxel_features import cut, features
 
@@ -42,7 +43,8 @@ def test_features_are_of_the_rows_drawn(setting) -> None:
     used = np.unique(rows)
     torch.testing.assert_close(side.x, features(model, pool, "net.conv3", RECIPE, rows=used))
     assert side.names == tuple(pool.name(row) for row in used)
-    rows, side = drawn(setting, 2, negatives="clips")
+    many = blocks.clips(18, 2)
+    rows, side = drawn(setting, 2, negatives="clips", randoms=many)
     assert side.names[0].startswith(f"video2-{np.unique(rows)[0]}.mp4") and len(side.x) == 12
 
 
@@ -54,3 +56,26 @@ def test_members_come_concept_by_concept_at_any_layer(setting) -> None:
     assert side.digests == tuple(discovery.pieces.digest(row) for row in rows)
     early = of_concepts(discovery, model, How("net.conv1", 8, None, False))
     assert early.x.shape == (len(rows), 4, 4, 4, 4)
+
+
+def test_random_concepts_equal_the_slow_reference() -> None:
+    """Rebuilt with the same draws, by explicit vectors."""
+    rng = np.random.default_rng(4)
+    x, g = rng.normal(size=(60, 7)), rng.normal(size=(5, 7))
+    x[:6] += 1
+    concepts, pool = [np.arange(6), np.arange(6, 10)], np.arange(10, 60)
+    for solver in ("mean", "ridge"):
+        found = by_chance(
+            x @ x.T, g @ x.T, concepts, pool, 6, np.random.default_rng(1), 30, solver, 1.0
+        )
+        same = np.random.default_rng(1)
+        shuffled = same.permutation(pool)
+        groups, rest = shuffled[:24].reshape(4, 6), shuffled[24:]
+        for n, chance, own in ((4, found[1], concepts[1]), (6, found[0], concepts[0])):
+            drawn = [same.choice(rest, n, replace=False) for _ in range(30)]
+            for rows, value in zip([own, *drawn], [chance.observed, *chance.draws], strict=True):
+                if solver == "mean":
+                    slopes = definition.slopes(x, g, rows, groups)
+                    assert value == pytest.approx(slopes.mean(), rel=1e-9)
+                assert abs(value) <= np.linalg.norm(g.mean(0)) * (1 + 1e-9)
+        assert found[0].observed != found[1].observed

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from vxhelpers.activations import collect
+from vxhelpers.cav import Problem, Solver, fit
+from vxhelpers.chance import CENTRES, Chance
 from vxhelpers.clip import Clip
 from vxhelpers.errors import InputError
 from vxhelpers.store import Store
@@ -16,7 +19,10 @@ from vxhelpers.supervoxel_concepts import Discovery
 from vxhelpers.supervoxel_features import Pieces, Rows, cut, features
 from vxhelpers.zoo import Model
 
+Matrix = npt.NDArray[np.float64]
 Negatives = Literal["supervoxels", "clips"]
+
+TESTED = 10  # random groups at most that chance is worked out with
 
 
 @dataclass(frozen=True)
@@ -107,12 +113,67 @@ def of_randoms(
     return drawn, _side(pool, rows, x)
 
 
+def problems(concepts: Sequence[Rows], groups: Sequence[Rows] | Rows) -> list[Problem]:
+    """Pose every concept against every random group, concept by concept."""
+    return [
+        Problem(f"concept {c} against random group {g}", concept, group)
+        for c, concept in enumerate(concepts, start=1)
+        for g, group in enumerate(groups, start=1)
+    ]
+
+
+def by_chance(
+    K: Matrix,
+    products: Matrix,
+    concepts: Sequence[Rows],
+    pool: Rows,
+    size: int,
+    rng: np.random.Generator,
+    draws: int,
+    solver: Solver,
+    C: float,
+) -> tuple[Chance, ...]:
+    """For each concept its mean derivative, and that of random concepts of its size.
+
+    All are set against the same random groups, at most half of the pool; random concepts are drawn
+    from the rest of it, once for each size. The mean over clips is taken first: it is linear.
+    """
+    shuffled, count = rng.permutation(pool), max(1, min(TESTED, len(pool) // (2 * size)))
+    groups, rest = shuffled[: count * size].reshape(count, size), shuffled[count * size :]
+    slope = products.mean(0)
+
+    def along(rows: Rows) -> Matrix:
+        """Of sets of rows ``(B, n)``: derivatives ``(B,)``, mean over the groups."""
+        if solver != "mean":
+            pairs = [problems([one], groups) for one in rows]
+            found = [fit(K, one, solver=solver, C=C, folds=None).weights @ slope for one in pairs]
+            means: Matrix = np.stack(found).mean(1)
+            return means
+        towards = K[:, groups].mean(2)
+        own = np.array([K[np.ix_(one, one)].mean() for one in rows])
+        other = towards[groups].mean(1).diagonal()
+        square = own[:, None] + other - 2 * towards[rows].mean(1)
+        gap = slope[rows].mean(1)[:, None] - slope[groups].mean(1)
+        some = square > 1e-12 * (own[:, None] + other)
+        length = np.sqrt(np.where(some, square, 1))
+        mean: Matrix = np.where(some, gap / length, 0).mean(1)
+        return mean
+
+    dealt: dict[int, Matrix] = {}
+    for n in sorted({len(one) for one in concepts}):
+        dealt[n] = along(np.stack([rng.choice(rest, n, replace=False) for _ in range(draws)]))
+    return tuple(
+        Chance(float(along(one[None])[0]), dealt[len(one)], CENTRES["magnitude"])
+        for one in concepts
+    )
+
+
 def _draw(pool: int, groups: int, size: int, rng: np.random.Generator, what: str) -> Rows:
     """Rows ``(groups, size)``: disjoint where there are enough, else each from all."""
-    if pool < 2 * size:
+    if pool < 3 * size:
         raise InputError(
             f"{pool} random {what} are too few to draw groups of {size} from: give random clips "
-            f"for at least {2 * size}, better {groups * size}"
+            f"for at least {3 * size}, better {groups * size}"
         )
     if pool >= groups * size:
         return rng.permutation(pool)[: groups * size].reshape(groups, size)

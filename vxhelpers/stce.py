@@ -17,13 +17,20 @@ import numpy.typing as npt
 import torch
 
 from vxhelpers.activations import Activations, gram
-from vxhelpers.cav import FROM_ORIGIN, Problem, Solver, fit
-from vxhelpers.chance import Chance, redrawn
+from vxhelpers.cav import FROM_ORIGIN, Solver, fit
+from vxhelpers.chance import Chance
 from vxhelpers.clip import Clip
 from vxhelpers.derivatives import derivatives
 from vxhelpers.errors import InputError
 from vxhelpers.probe import Score
-from vxhelpers.random_groups import How, Negatives, of_concepts, of_randoms
+from vxhelpers.random_groups import (
+    How,
+    Negatives,
+    by_chance,
+    of_concepts,
+    of_randoms,
+    problems,
+)
 from vxhelpers.significance import Verdict, judge
 from vxhelpers.store import Store
 from vxhelpers.supervoxel_concepts import Discovery
@@ -33,7 +40,6 @@ from vxhelpers.zoo import Model
 Matrix = npt.NDArray[np.float64]
 
 FEWEST = 4  # clips to score
-TESTED = 10  # random groups at most that chance is worked out with
 VANISHED = 1e-4  # of the longest gradient: below it a clip has hardly a say
 
 
@@ -225,11 +231,12 @@ def score(
         scale of a layer and with the number of a concept's members. ``"logistic"`` is the second
         opinion.
     draws
-        Random concepts that the mean derivative is held against (`vxhelpers.chance.redrawn`): as
-        many supervoxels as the concept's, drawn from the random groups. The permutation test is not
-        used: a cluster lies far from random supervoxels, so that every deal is about it. Clips have
-        several supervoxels, which are not independent, and a cluster is chosen to be compact: this
-        p is a floor, not a proof.
+        Random concepts of each concept's size that its mean derivative is held against, all set
+        against the same random groups, as in `vxhelpers.chance.redrawn` but for these groups. The
+        permutation test is not used: a cluster lies far from random supervoxels, so that every
+        deal is about it. Supervoxels of one clip are not independent, and a cluster is chosen to
+        be compact: this p is a floor, not a proof. Seconds, but minutes with another solver than
+        mean difference.
     alpha
         Level of the verdicts.
     batch_size, store, progress
@@ -267,11 +274,13 @@ def score(
     )
     found = derivatives(model, clips, held, target=target, of=of, batch_size=batch_size)
     slopes, K = found[layer], gram(held.layers[layer], device=model.device)
-    cavs = fit(K, _against(concepts, first), solver=solver, C=C, folds=folds)
+    cavs = fit(K, problems(concepts, first), solver=solver, C=C, folds=folds)
     assert cavs.held_out is not None
     shape = len(discovery), groups
     separates = cavs.held_out.separates.reshape(shape)
-    chances = _chances(K, slopes.products, concepts, first, rng, draws, solver, C)
+    chances = by_chance(
+        K, slopes.products, concepts, np.unique(first), first.shape[1], rng, draws, solver, C
+    )
     verdicts = tuple(
         judge(chance, m=len(chances), separates=bool(clear.mean() > 0.5), alpha=alpha)
         for chance, clear in zip(chances, separates, strict=True)
@@ -294,53 +303,6 @@ def score(
         (),
     )
     return replace(scores, notes=_notes(scores, drawn))
-
-
-def _against(concepts: Sequence[Rows], groups: Sequence[Rows] | Rows) -> list[Problem]:
-    return [
-        Problem(f"concept {c} against random group {g}", concept, group)
-        for c, concept in enumerate(concepts, start=1)
-        for g, group in enumerate(groups, start=1)
-    ]
-
-
-def _chances(
-    K: Matrix,
-    products: Matrix,
-    concepts: Sequence[Rows],
-    groups: Rows,
-    rng: np.random.Generator,
-    draws: int,
-    solver: Solver,
-    C: float,
-) -> tuple[Chance, ...]:
-    """For each concept its mean derivative, and that of random concepts of its size.
-
-    Random concepts are drawn once for each size: what they come to does not depend on the concept.
-    """
-
-    def solve(positive: Rows, negative: Rows) -> Matrix:
-        pairs = zip(positive, negative, strict=True)
-        problems = [Problem("a random concept", a, b) for a, b in pairs]
-        return fit(K, problems, solver=solver, C=C, folds=None).weights
-
-    pool, size = np.unique(groups), groups.shape[1]
-    count = max(2, min(TESTED, len(pool) // size))
-    disjoint = len(pool) == groups.size
-    sets: list[Rows] = [*(groups[:TESTED] if disjoint else ())]
-    sets = sets or np.array_split(rng.permutation(pool), count)
-    weights = [fit(K, _against([one], sets), solver=solver, C=C, folds=None).weights
-               for one in concepts]  # fmt: skip
-    dealt: dict[int, Chance] = {}
-    for one in concepts:
-        if len(one) not in dealt:
-            by = None if solver == "mean" else solve
-            found = redrawn(K, products, one, sets, rng=rng, draws=draws, solve=by)
-            dealt[len(one)] = found["magnitude"]
-    return tuple(
-        replace(dealt[len(one)], observed=float((mine @ products.T).mean()))
-        for one, mine in zip(concepts, weights, strict=True)
-    )
 
 
 def _check(
@@ -392,8 +354,10 @@ def _notes(scores: Scores, drawn: Rows) -> tuple[str, ...]:
             f"the gradient of {vanished} of {len(scores.clips)} clips has all but vanished (the "
             "network is certain of them): they count for scores, and hardly for mean derivatives"
         )
-    if k > 1 and len(np.unique(scores.score)) == 1:
+    tied = int((scores.score == scores.score.max()).sum())
+    if tied > 1:
         notes.append(
-            f"all concepts score {scores.score[0]:.3g}: they are ranked by mean derivative alone"
+            f"{'all' if tied == k else f'{tied} of {k}'} concepts share the highest score, "
+            f"{scores.score.max():.3g}: these are ranked by mean derivative alone"
         )
     return tuple(notes)
