@@ -25,9 +25,9 @@ Labels = npt.NDArray[np.int16]
 Grid = tuple[int, int, int]
 Sigma = float | tuple[float, float, float]
 
-COMPACTNESS, SIGMA, ITERATIONS = 10.0, 1.0, 10
+COMPACTNESS, SIGMA, ITERATIONS = 6.0, 1.0, 10
 LARGEST = 2**15  # labels that int16 holds
-FRAGMENT = 0.25  # of a segment's mean size: what is smaller joins a neighbour
+FRAGMENT = 0.1  # of a segment's mean size: what is smaller joins a neighbour
 
 _THIN, _FEW = 4, 128  # early steps look at every 4th voxel, where that leaves a cell this many
 _FULL = 2  # steps at the end that look at all voxels
