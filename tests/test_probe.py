@@ -80,6 +80,16 @@ def test_log_probability_gradient_is_the_logit_gradient_less_its_mean_over_class
     torch.testing.assert_close(seen.gradients["flat"], expected)
 
 
+def test_log_probability_gradient_keeps_its_direction_where_the_network_is_certain() -> None:
+    model = toy_model(Linear3d(), [("flat", "NC")])
+    x = moving_blob() * -640  # mean -10: logits (-20, 10, -20)
+    seen = probe(model, x, layers=["flat"], target=1, of="log_probability")
+    q = torch.tensor(-30.0).exp()  # of each other class; their rows are (1, 0) and (3, 4)
+    torch.testing.assert_close(
+        seen.gradients["flat"] / q, torch.tensor([[-4.0, -2.0]]), rtol=0.01, atol=0
+    )
+
+
 def test_agrees_with_plain_autograd_on_a_net_with_in_place_layers() -> None:
     model, x = deep(), clips()
     seen = probe(model, x, layers=["conv2", "conv1", "conv3"], target=[0, 1, 2])

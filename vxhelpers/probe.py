@@ -101,7 +101,8 @@ def probe(
         slopes: dict[str, Tensor] = {}
         if gradients:
             with torch.enable_grad():
-                scores = logits if of == "logit" else logits.log_softmax(1)
+                # In float64: near certainty one minus a probability has no digits in float32.
+                scores = logits if of == "logit" else logits.double().log_softmax(1)
                 total = scores.gather(1, targets[:, None]).sum()
             slopes = _backward(total, taps)
             _check_finite({f"the gradient at layer {name!r}": slopes[name] for name in slopes})
