@@ -121,11 +121,14 @@ def material(data, net, action, clips=None):
 refused = ""
 try:
     mine, randoms, test = material(data, net, action)
-    cut(net, mine.clips, recipes["standard"], store=store)
     if len(mine) < 4 or len(test) < 4 or not randoms:
         refused = (
             "4 clips to find concepts in, 4 to test, and clips of other classes are the least"
         )
+    for name, recipe in recipes.items():
+        some, other = (len(cut(net, part, recipe, store=store)) for part in (mine.clips, randoms))  # fmt: skip
+        if some < recipe.concepts or other < 3 * recipe.nearest:
+            refused = f"{some} supervoxels, and {other} random ones, are too few for the {name} recipe"
 except InputError as error:
     refused = str(error)
 if refused:  # so that the method can be seen, on a class that can be rendered
@@ -357,7 +360,7 @@ second = scoring.score(
     found, net, action, randoms=randoms, rng=np.random.default_rng(seed), solver="logistic",
     groups=amounts["groups"] // 2, draws=9, store=store,
 )  # fmt: skip
-size = 2 * recipes["standard"].nearest
+size = 3 * recipes["standard"].nearest
 pool = [row for row in data.rows() if row.label != action and row.split in {r.split for r in mine.rows}]
 entire = None
 if len(pool) >= size:
