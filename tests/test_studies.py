@@ -4,10 +4,13 @@ import importlib.util
 import json
 import sys
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
+import blocks
 import numpy as np
 import pytest
+from toys import LABELS
 
 from vxhelpers import zoo
 from vxhelpers.errors import InputError
@@ -24,6 +27,7 @@ def _load(name):
 
 
 planted = _load("tcav_planted")
+found_concepts = _load("stce_planted")
 CELL = planted.Cell("c3d", "motion", 0)
 SMALL = planted.Options(count=4, sets=2, scoring=4, permutations=19)
 RUN = {"command": "a test", "commit": "", "hardware": "", "versions": {}, "day": "2000-01-01"}
@@ -209,3 +213,267 @@ def test_the_recorded_study_is_whole_and_of_the_shipped_weights():
         if cell["weights"] == "trained" and cell["seed"] == 0:
             model = zoo.load(f"stage_{cell['net']}", weights=cell["task"])
             assert cell["digest"] == model.digest[:16], f"{planted.identity(cell)}: `make studies`"
+
+
+# ---- planted evidence through STCE ---------------------------------------------------------------
+
+LEFT = found_concepts.Cell("c3d", "motion", 0)
+FEW = found_concepts.Options(train=4, test=2, groups=4, permutations=2, concepts=5, nearest=5)
+
+
+def _blocks(*_):
+    """Clips of blocks for the three classes of a small network; the left half is the evidence."""
+    train = {label: blocks.clips(4, seed) for seed, label in enumerate(LABELS)}
+    test = [clip for seed in (7, 8, 9) for clip in blocks.clips(2, seed)]
+    half = np.zeros((4, blocks.T, blocks.SIDE, blocks.SIDE), bool)
+    half[..., : blocks.SIDE // 2] = True
+    masks = {"evidence": half, "racket": half, "ball": ~half}
+    return found_concepts.Material(
+        train,
+        dict.fromkeys(LABELS, masks),
+        dict.fromkeys(LABELS, ("racket",)),
+        test,
+        np.repeat(LABELS, 2).tolist(),
+    )
+
+
+def _discovered(out, cells=(LEFT,), options=FEW):
+    return found_concepts.study(
+        cells, options, out=out, run=RUN, folder=Path("nowhere"), train=False, store=None
+    )
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    """Two cells of a toy, as if trained and as if random: the same network."""
+    out = tmp_path_factory.mktemp("study") / "toy.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vxhelpers.supervoxel_features.segment", blocks.segment)
+        patch.setattr(found_concepts, "network", lambda *_, **__: blocks.model())
+        patch.setattr(found_concepts, "material", _blocks)
+        _discovered(out, (LEFT, replace(LEFT, weights="random")))
+    return out
+
+
+def _check_discovered(record):
+    """The schema, as the script's docstring has it."""
+    columns = record["columns"]
+    assert columns == found_concepts.COLUMNS
+    assert record["claims"].keys() == found_concepts.CLAIMS.keys()
+    there = [found_concepts.identity(cell) for cell in record["cells"]]
+    missing = [found_concepts.identity(cell) for cell in record["missing"]]
+    assert len({*there, *missing}) == len(there) + len(missing)
+    assert {*found_concepts.ALL} <= {*there, *missing}
+    orders = {f"{o} {r}" for o in ("add", "remove") for r in ("top", "least", "random", "matched")}
+    for cell in record["cells"]:
+        assert record["runs"][cell["run"]].keys() == RUN.keys()
+        assert cell["steps"][0] == 0 and {*cell["curves"]} == orders
+        for rows in cell["curves"].values():
+            assert [len(row) for row in rows] == [len(cell["steps"])] * len(columns["curves"])
+        assert [*cell["pooled"]] == ["true", "predicted"] and len(cell["classes"]) == 3
+        for one in (*cell["pooled"].values(), *cell["classes"].values()):
+            assert {*one["areas"]} == orders and len(one["differences"]) == 4
+            for name in ("areas", "differences"):
+                assert {len(row) for row in one[name].values()} == {len(columns[name])}
+            assert one["checks"] == found_concepts.checks(one)
+        assert "evidence" not in cell["pooled"]["true"]["checks"]
+        assert cell["pooled"]["true"]["n"] == sum(one["n"] for one in cell["classes"].values())
+        for one in cell["classes"].values():
+            assert {*one["checks"]} == {*found_concepts.CLAIMS}
+            assert all(len(row) == len(columns["concepts"]) for row in one["concepts"])
+            scores = [row[0] for row in one["concepts"]]
+            assert scores == sorted(scores, reverse=True) and 0 <= min(scores) <= max(scores) <= 1
+            assert all(0 <= row[-1] <= 1 for row in one["concepts"])
+            for row in one["agreement"].values():
+                assert len(row) == len(columns["agreement"])
+            assert sum(one["verdicts"].values()) == len(one["concepts"])
+            assert {"evidence", *one["decides"]} - {"arms"} <= {*one["agreement"]}
+    assert record["summary"] == found_concepts.summary(record["cells"])
+
+
+def test_discovered_concepts_are_written_whole(toy):
+    record = json.loads(toy.read_text())
+    _check_discovered(record)
+    assert [cell["weights"] for cell in record["cells"]] == ["trained", "random"]
+    assert len(record["missing"]) == len(found_concepts.ALL) - 2
+    cell = record["cells"][0]
+    one = cell["classes"]["left"]
+    assert one["n"] == 2 and one["supervoxels"] == 4 * 11 and cell["digest"] == "0" * 16
+    assert one["agreement"]["ball"][6] == one["agreement"]["evidence"][6] == 0.5
+    graded = [one for one in cell["classes"].values() if one["agreement"]["evidence"][0]]
+    assert graded
+    for one in graded:  # the ball is where the evidence is not
+        rows = [np.array(one["agreement"][name][:6:3]) for name in ("evidence", "ball")]
+        np.testing.assert_allclose(rows[0], -rows[1])
+    count = record["summary"]
+    assert count["trained"] == count["random"] and count["trained"]["classes"] == 3
+    assert count["trained, not of a blank input"]["classes"] == 2
+    assert count["trained"]["checks"]["add_order"][2:] == [3, 3]
+    # Curves end at the clips and at the blank input, which is the same for all orders.
+    for order in ("top", "least", "random", "matched"):
+        added, removed = cell["curves"][f"add {order}"], cell["curves"][f"remove {order}"]
+        assert [row[0] for row in added] == pytest.approx([row[-1] for row in removed])
+        assert [row[-1] for row in added] == pytest.approx([row[0] for row in removed])
+        assert added[2][0] == 0 and added[2][-1] == 1
+
+
+def test_a_whole_record_of_discovered_concepts_is_small_enough(toy):
+    record = json.loads(toy.read_text())
+    cell = deepcopy(record["cells"][0])
+    for one in cell["classes"].values():  # as long as they get
+        one["concepts"] = [[0.987, -0.00123, 0.123]] * 15
+        names = ("evidence", *found_concepts.OBJECTS[:4])
+        one["agreement"] = {name: [-0.12] * 6 + [0.123] for name in names}
+        one["verdicts"] = {"towards": 3, "away": 3, "chance": 3, "not separated": 6}
+        one["decides"] = ["person", "racket"]
+        one["checks"] = dict.fromkeys(one["checks"], (False, False))
+        one["differences"] = {name: [-0.123] * 6 for name in one["differences"]}
+    for one in cell["pooled"].values():
+        one["differences"] = {name: [-0.123] * 6 for name in one["differences"]}
+    cell["steps"] = [0, 1, 2, 3, 4, 5, 10, 15]
+    cell["curves"] = {name: [[0.12] * 8] * 3 for name in cell["curves"]}
+    record["cells"] = [cell | vars(one) for one in found_concepts.ALL]
+    out = toy.with_name("whole.json")
+    found_concepts.write(record, out)
+    assert json.loads(out.read_text())["missing"] == []
+    assert out.stat().st_size < 195_000
+
+
+def test_a_second_call_discovers_nothing_anew(toy, monkeypatch):
+    before = toy.read_text()
+    monkeypatch.setattr(found_concepts, "network", lambda *_, **__: blocks.model())
+    monkeypatch.delattr(found_concepts, "compute")
+    monkeypatch.delattr(found_concepts, "material")
+    _discovered(toy)
+    assert toy.read_text() == before
+
+
+def test_concepts_of_other_weights_or_options_are_not_mixed_in(toy, tmp_path, monkeypatch):
+    copy = tmp_path / "copy.json"
+    record = json.loads(toy.read_text())
+    copy.write_text(json.dumps(record))
+    model = replace(blocks.model(), digest="anew" * 16)
+    monkeypatch.setattr(found_concepts, "network", lambda *_, **__: model)
+    monkeypatch.setattr(found_concepts, "material", lambda *_: None)
+    found = {key: v for key, v in record["cells"][0].items() if key not in vars(LEFT)}
+    given = {"digest": "anew" * 4}
+    monkeypatch.setattr(found_concepts, "compute", lambda *_, **__: found | given)
+    digests = [cell["digest"] for cell in _discovered(copy)["cells"]]
+    assert digests == ["anew" * 4, "0" * 16]
+    with pytest.raises(InputError, match=r"copy\.json: was made with .*'groups': 4"):
+        _discovered(copy, options=found_concepts.Options())
+
+
+def test_a_network_without_weights_is_said_to_be_missing(tmp_path, capsys):
+    record = _discovered(tmp_path / "none.json", (replace(LEFT, seed=1),))
+    assert not record["cells"] and len(record["missing"]) == len(found_concepts.ALL)
+    assert "c3d motion seed 1, trained: no weights" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("task", "thing"), [("motion", "racket"), ("static", "ground")])
+def test_material_is_of_all_classes_and_knows_what_decides(task, thing):
+    model = zoo.load("stage_c3d", weights=task)
+    few = replace(FEW, train=2, test=1)
+    made = found_concepts.material(task, model, few)
+    assert tuple(made.train) == model.labels and [*made.labels] == [*model.labels]
+    clips = [*made.test, *(clip for some in made.train.values() for clip in some)]
+    assert len({clip.digest() for clip in clips}) == 9
+    for label, masks in made.masks.items():
+        assert masks["evidence"].shape == (2, 16, 64, 64)
+        for name in {*made.decides[label]} - {"arms"}:  # which the person has
+            assert not (masks[name] & ~masks["evidence"]).any()
+        assert thing in made.decides[label] and masks["evidence"].any((1, 2, 3)).all()
+        assert not (masks["evidence"] & masks["ball"]).any()
+    with pytest.raises(InputError, match="where 10000 are wanted"):
+        found_concepts.material(task, model, replace(few, train=10_000))
+
+
+def _ordered():
+    """A class of which everything is claimed rightly, by both quantities."""
+    level = {"top": 0.9, "random": 0.6, "least": 0.3, "matched": 0.5}
+    rows = {}
+    for operation, sign in (("add", 1), ("remove", -1)):
+        for pair in ("top - random", "top - matched"):
+            gap = sorted([0.3 * sign, 0.1 * sign, 0.5 * sign])
+            rows[f"{operation} {pair}"] = [gap[1], gap[0], gap[2]] * 2
+    return {
+        "areas": {
+            f"{operation} {order}": [value if operation == "add" else 1 - value] * 2
+            for operation in ("add", "remove")
+            for order, value in level.items()
+        },
+        "differences": rows,
+        "agreement": {"evidence": [0.6, 0.2, 0.9, 0.7, 0.3, 0.9, 0.1]},
+    }
+
+
+def test_the_claims_of_a_class_in_order():
+    found = found_concepts.checks(_ordered())
+    assert [*found] == [*found_concepts.CLAIMS] and all(v == [True, True] for v in found.values())
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "place", "value", "broken"),
+    [
+        ("areas", "add random", 0, 0.95, ("add_order", 0)),
+        ("areas", "add least", 1, 0.6, ("add_order", 1)),  # a draw is no order
+        ("areas", "remove top", 0, 0.5, ("remove_order", 0)),
+        ("differences", "add top - random", 1, 0.0, ("add_significant", 0)),
+        ("differences", "add top - matched", 4, -0.1, ("add_matched", 1)),
+        ("differences", "remove top - random", 2, 0.1, ("remove_significant", 0)),
+        ("differences", "remove top - matched", 5, 0.0, ("remove_matched", 1)),
+        ("agreement", "evidence", 0, 0.49, ("evidence", 0)),
+        ("agreement", "evidence", 3, -0.9, ("evidence", 1)),
+    ],
+)
+def test_each_claim_of_stce_is_broken_by_what_it_is_about(table, name, place, value, broken):
+    one = deepcopy(_ordered())
+    one[table][name][place] = value
+    found = found_concepts.checks(one)
+    wrong = [(check, k) for check, pair in found.items() for k in (0, 1) if not pair[k]]
+    assert wrong == [broken]
+
+
+def test_what_cannot_be_told_is_not_counted():
+    one = deepcopy(_ordered())
+    one["agreement"]["evidence"][:3] = [None] * 3
+    one["checks"] = found_concepts.checks(one)
+    assert one["checks"]["evidence"] == [None, True]
+    cell = {"weights": "trained", "blank": ["a", 0.5], "classes": {"a": one, "b": one}}
+    found = found_concepts.summary([cell])
+    assert found["trained"]["checks"]["evidence"] == [0, 2, 0, 2]
+    assert found["trained"]["median_rho"] == [None, 0.7]
+    assert found["trained, not of a blank input"]["classes"] == 1
+    assert found["random"]["median_rho"] == [None, None]
+
+
+def test_a_trial_writes_elsewhere_and_random_weights_are_of_one_seed(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(found_concepts, "study", lambda cells, options, **k: calls.append(
+        (cells, options, k)))  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr(found_concepts.torch, "set_num_threads", lambda _: None)
+        found_concepts.main(["--nets", "r3d", "--no-train", "--quick"])
+        found_concepts.main(["--out", str(tmp_path / "a.json"), "--nets", "r3d"])
+    (cells, options, trial), (_, standard, given) = calls
+    assert options == found_concepts.QUICK and trial["out"] == found_concepts.TRIAL
+    assert standard == found_concepts.Options() and given["out"] == tmp_path / "a.json"
+    assert [str(cell) for cell in cells if cell.weights == "random"] == [
+        "r3d motion seed 0, random",
+        "r3d static seed 0, random",
+    ]
+    assert len(cells) == 8 and not trial["train"]
+    assert given["run"]["command"] == "python studies/stce_planted.py --nets r3d"
+
+
+def test_recorded_concepts_are_whole_and_of_the_shipped_weights():
+    if not found_concepts.OUT.is_file():
+        pytest.skip("not recorded: make studies")
+    assert found_concepts.OUT.stat().st_size < 200_000
+    record = json.loads(found_concepts.OUT.read_text())
+    _check_discovered(record)
+    assert record["options"] == vars(found_concepts.Options())
+    for cell in record["cells"]:
+        if cell["weights"] == "trained" and cell["seed"] == 0:
+            model = zoo.load(f"stage_{cell['net']}", weights=cell["task"])
+            assert cell["digest"] == model.digest[:16], f"{found_concepts.identity(cell)}"
