@@ -692,7 +692,10 @@ Markdown(
     + "; ".join(f"with the {n} recipe the top five concepts bring {told[n]} of the whole clip's probability "
                 f"on {visible[n]:.0%} of its voxels" for n in curves)
     + f". Small minus standard: {gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]. "
-    + ("As in the paper, small reaches farther. " if gap.low > 0 else
+    + (("As in the paper, small reaches farther"
+        + (", **but five of its concepts also show more of the clip**, which may be the whole reason. "
+           if visible["small"] > visible["standard"] else ", and it shows no more of the clip. "))
+       if gap.low > 0 else
        "**Against the paper, small reaches less far.** " if gap.high < 0 else
        "The difference that the paper found is not to be seen here. ")
     + f"Of the six differences of areas above, {kept_order['standard']} come out as claimed with standard and "
