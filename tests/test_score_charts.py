@@ -149,3 +149,11 @@ def test_bad_parts_and_tests() -> None:
         score_charts.significance({"a": replace(ROW, low=0.95)})
     with pytest.raises(NotFiniteError, match="band of a"):
         score_charts.significance({"a": replace(ROW, band=(0.1, np.inf))})
+
+
+def test_of_many_places_not_all_are_named() -> None:
+    many = {"concepts": {f"{k}": (0.5, 0.4, 0.6) for k in range(1, 26)}}
+    ticks = score_charts.curves(many, units="score").figure.axes[0].get_xticklabels()
+    assert [tick.get_text() for tick in ticks] == [f"{k}" for k in range(1, 26, 2)]
+    few = {"concepts": {f"{k}": (0.5, 0.4, 0.6) for k in range(13)}}
+    assert len(score_charts.curves(few, units="score").figure.axes[0].get_xticklabels()) == 13

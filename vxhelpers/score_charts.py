@@ -24,6 +24,7 @@ Table = Mapping[str, Mapping[str, Interval]]  # series (a concept) to place (a l
 
 PALE = "#dfe3e7"
 EMPTY = "grey: does not separate"
+MOST = 13  # places of a curve that are named; of more, every second one, and so on
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---")
 
 
@@ -130,7 +131,8 @@ def curves(
             hollow = mark | {"color": GREY, "mfc": "white", "zorder": 4}
             ax.plot(x[grey], value[grey], ls="", ms=7, **hollow)
         handles.append(Line2D([], [], **mark, ls=ls, label=name))
-    ax.set_xticks(range(len(places)), places)
+    every = -(-len(places) // MOST)
+    ax.set_xticks(range(0, len(places), every), places[::every])
     ax.set(ylabel=units, xlim=(-0.4, len(places) - 0.6))
     _finish(figure, ax, scores, handles, line=line, limits=limits, doubt=doubt if doubtful else "")
     return Illustration(figure, alt or _told(units, scores, doubtful, line, doubt))
