@@ -433,6 +433,7 @@ def peak() -> float:
 
 def alone(who: str, w: Work) -> None:
     """Run one contender and print the process's peak memory; two batches are the floor's."""
+    warm_up(w)  # so that both have imported the same
     if who == "ours":
         explain(w)
     else:
