@@ -954,6 +954,8 @@ runs = [
     for r in record["runs"]
 ]
 there = sorted({c["seed"] for c in trained})
+poor = [c for c in trained if c["test"]["normal"] < 0.9]
+learned = [c["checks"]["dynamic"] for c in trained if c["task"] == "motion" and c not in poor]  # fmt: skip
 
 # %% tags=["hide-input"]
 Markdown(
@@ -964,7 +966,11 @@ Markdown(
     + (f"**{len(record['missing'])} planned cells are not recorded yet.** " if record["missing"] else "")
     + "Numbers are of cells in which a claim was found to hold; on *static*, movement must not.\n\n"
     f"The effect of movement over stillness holds in {sum(held_by['motion'])} of {len(held_by['motion'])} "
-    f"trained networks on *motion* and in {sum(held_by['static'])} of {len(held_by['static'])} on *static*. All "
+    f"trained networks on *motion* and in {sum(held_by['static'])} of {len(held_by['static'])} on *static*. "
+    + ("Some had not learned their task: "
+       + ", ".join(f"{c['net']} on *{c['task']}*, seed {c['seed']} ({c['test']['normal']:.2f})" for c in poor)
+       + f"; of those that had learned *motion*, it holds in {sum(learned)} of {len(learned)}. " if poor else "")
+    + "All "
     f"claims come out as planted in {len(as_planted)} of {len(trained)} cells; one by one: "
     + "; ".join(f"{text}, {sum(holds)} of {len(holds)}" for text, holds in by_claim.items() if holds)
     + ". "
