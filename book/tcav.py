@@ -201,7 +201,7 @@ def kinds_in(made, placement="in_place"):
 
 
 # %%
-refused = "" if detector or concepts else "no detector and no folder of concepts"
+refused = "" if detector or concepts else "name a detector, or a folder of concepts"
 try:
     made = None if refused else (
         concept_sets.read(concepts) if concepts else sets_of(data, action, detector, objects)
