@@ -64,9 +64,6 @@ Where the place is evidence (``static``), most of a clip is: what is not is the 
 """
 
 import argparse
-import json
-import re
-import shlex
 import statistics
 import sys
 from collections import Counter
@@ -79,8 +76,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import records
 import torch
-from tcav_planted import ROOT, WEIGHTS, network, tidy
+from networks import ROOT, WEIGHTS, network
+from records import tidy
 
 from vxhelpers import cases, zoo
 from vxhelpers.add_remove import evaluate
@@ -90,9 +89,7 @@ from vxhelpers.concept_curves import OPERATIONS, ORDERS, AddRemove, Operation, O
 from vxhelpers.data import open_data
 from vxhelpers.errors import InputError, VxError
 from vxhelpers.faithfulness import mean_interval
-from vxhelpers.files import replacing
 from vxhelpers.manifest import Row
-from vxhelpers.provenance import commit, hardware, versions
 from vxhelpers.stce import Scores, score
 from vxhelpers.store import Store
 from vxhelpers.supervoxel_concepts import discover
@@ -227,18 +224,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1, help="of torch [default: 1]")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    words = [*(sys.argv[1:] if arguments is None else arguments)]
-    for place in [i for i, word in enumerate(words) if word in ("--out", "--weights")][::-1]:
-        del words[place : place + 2]  # where files lie is no part of the result
-    head, installed = commit(), versions()
-    known = ("python", "torch", "numpy", "scikit-learn")
-    run = {
-        "command": shlex.join(["python", "studies/stce_planted.py", *words]),
-        "commit": head[:12] + head[40:],  # + where files differ from it
-        "hardware": hardware(),
-        "versions": {name: installed[name] for name in known if name in installed},
-        "day": datetime.now(UTC).date().isoformat(),
-    }
+    words = sys.argv[1:] if arguments is None else arguments
+    run = records.run_of("stce_planted", words, ("python", "torch", "numpy", "scikit-learn"))
     study(
         cells_of(given.nets, given.seeds, given.tasks, given.kinds),
         QUICK if given.quick else Options(),
@@ -283,12 +270,11 @@ def study(
     held: dict[str, Material] = {}
     record = load(out, options)
     for cell in cells:
-        model = network(cell, folder, train=train)  # type: ignore[arg-type]  # as its own cells
+        model = network(cell, folder, train=train)
         if model is None:
             print(f"{cell}: no weights", flush=True)
             continue
-        done = find(record, cell)
-        if done and done["digest"] == model.digest[:16]:
+        if records.done(record, cell, model.digest):
             print(f"{cell}: there already", flush=True)
             continue
         if cell.task not in held:
@@ -296,7 +282,7 @@ def study(
         begun = datetime.now(UTC)
         found = compute(cell, model, held[cell.task], options, batch=batch, store=store)
         found["seconds"] = round((datetime.now(UTC) - begun).total_seconds())
-        record = add(load(out, options), cell, found, run)
+        record = records.add(load(out, options), cell, found, run)
         write(record, out)
         for label, one in found["classes"].items():
             print(f"{cell}, {label}: {one['checks']}", flush=True)
@@ -545,57 +531,22 @@ def load(path: Path, options: Options) -> dict[str, Any]:
         "columns": COLUMNS,
         "summary": {},
     }
-    known = json.loads(path.read_text()) if path.is_file() else {"options": vars(options)}
-    if known["options"] != vars(options):
-        raise InputError(
-            f"{path}: was made with {known['options']}; name another file (--out), or remove it"
-        )
-    cells = known.get("cells", [])
-    for cell in cells:
+    record = records.load(path, common)
+    for cell in record["cells"]:
         for one in (*cell["classes"].values(), *cell["pooled"].values()):
             one["checks"] = checks(one)
-    return {**common, "runs": known.get("runs", []), "cells": cells}
+    return record
 
 
-def _order(cell: Cell) -> tuple[Any, ...]:
+def order(cell: Cell) -> tuple[Any, ...]:
     """Trained weights first; then by task, net, seed."""
     return cell.weights != "trained", TASKS.index(cell.task), NETS.index(cell.net), cell.seed
 
 
-def identity(cell: Cell | Mapping[str, Any]) -> Cell:
-    """Which cell a record is of."""
-    if isinstance(cell, Cell):
-        return cell
-    return Cell(*(cell[name] for name in Cell.__dataclass_fields__))
-
-
-def find(record: Mapping[str, Any], cell: Cell) -> Mapping[str, Any] | None:
-    """The record of a cell, if it is there."""
-    return next((item for item in record["cells"] if identity(item) == cell), None)
-
-
-def add(
-    record: dict[str, Any], cell: Cell, found: Mapping[str, Any], run: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Put a cell in, in place of an older one."""
-    if run not in record["runs"]:
-        record["runs"].append(dict(run))
-    rest = [item for item in record["cells"] if identity(item) != cell]
-    entry = {**vars(cell), "run": record["runs"].index(run), **found}
-    record["cells"] = sorted([*rest, entry], key=lambda item: _order(identity(item)))
-    return record
-
-
 def write(record: dict[str, Any], path: Path) -> None:
-    """Write the file, with what is missing and what it comes to; a row of a table takes a line."""
-    there = {identity(item) for item in record["cells"]}
-    record["missing"] = [vars(cell) for cell in sorted(ALL, key=_order) if cell not in there]
+    """Write the file, with what it comes to."""
     record["summary"] = summary(record["cells"])
-    text = re.sub(r"\n +", "\n", json.dumps(record, indent=1))
-    leaf = re.compile(r"[\[{]\s+([^\[\]{}]*?)\s+[\]}]")
-    text = leaf.sub(lambda found: re.sub(r"\s*\n\s*", "", found.group()), text)
-    with replacing(path) as temporary:
-        temporary.write_text(text + "\n")
+    records.write(record, path, planned=ALL, order=order)
 
 
 if __name__ == "__main__":

@@ -54,9 +54,6 @@ the group against all others (the paper's Figure 9).
 import argparse
 import json
 import math
-import re
-import shlex
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +63,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import records
 import torch
+from networks import ROOT, WEIGHTS, network
+from records import tidy
 
 from vxhelpers import zoo
 from vxhelpers.activations import Activations, collect, gram
@@ -78,19 +78,16 @@ from vxhelpers.concept_sets import make
 from vxhelpers.concepts import Colour, Placement
 from vxhelpers.data import open_data
 from vxhelpers.derivatives import Derivatives, derivatives
-from vxhelpers.errors import InputError, VxError
+from vxhelpers.errors import VxError
 from vxhelpers.evaluate import causal_check
 from vxhelpers.experiment import clips_of
-from vxhelpers.files import replacing, sha256
+from vxhelpers.files import sha256
 from vxhelpers.findings import assess
-from vxhelpers.provenance import commit, hardware, versions
 from vxhelpers.significance import bonferroni
 from vxhelpers.tcav import tcav
 from vxhelpers.tracking import TRUTH
 
-ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "book" / "results" / "tcav_planted.json"
-WEIGHTS = ROOT / "build" / "studies" / "weights"
 SORTS = ("trained", "random", "detector")
 NETS = ("c3d", "r3d", "i3d", "swin3d")
 TASKS = {"motion": "forehand", "static": "racket on court"}  # and the class that is explained
@@ -217,17 +214,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
     options = Options(given.count, given.sets, given.scoring, given.permutations)
-    words = [*(sys.argv[1:] if arguments is None else arguments)]
-    for place in [i for i, word in enumerate(words) if word in ("--out", "--weights")][::-1]:
-        del words[place : place + 2]  # where files lie is no part of the result
-    head = commit()
-    run = {
-        "command": shlex.join(["python", "studies/tcav_planted.py", *words]),
-        "commit": head[:12] + head[40:],  # + where files differ from it
-        "hardware": hardware(),
-        "versions": {n: versions()[n] for n in ("python", "torch", "numpy") if n in versions()},
-        "day": datetime.now(UTC).date().isoformat(),
-    }
+    words = sys.argv[1:] if arguments is None else arguments
+    run = records.run_of("tcav_planted", words, ("python", "torch", "numpy"))
     study(
         cells_of(given.nets, given.seeds, given.tasks, given.kinds),
         options,
@@ -280,8 +268,7 @@ def study(
         if model is None:
             print(f"{cell}: no weights", flush=True)
             continue
-        done = find(record, cell)
-        if done and done["digest"] == model.digest[:16]:
+        if records.done(record, cell, model.digest):
             print(f"{cell}: there already", flush=True)
             continue
         if (cell.task, cell.boxes) not in held:
@@ -291,54 +278,15 @@ def study(
         begun = datetime.now(UTC)
         found = compute(cell, model, held[cell.task, cell.boxes], options, batch=batch)
         found["seconds"] = round((datetime.now(UTC) - begun).total_seconds())
-        record = add(load(out, options), cell, found, run)
-        write(record, out)
+        record = records.add(load(out, options), cell, found, run)
+        records.write(record, out, planned=ALL, order=order)
         print(f"{cell}: {found['checks']}", flush=True)
     record = load(out, options)
-    write(record, out)
+    records.write(record, out, planned=ALL, order=order)
     return record
 
 
-# ---- networks and clips --------------------------------------------------------------------------
-
-
-def network(cell: Cell, folder: Path, *, train: bool) -> zoo.Model | None:
-    """The network of a cell; None where its weights are missing and are not to be trained."""
-    if cell.weights == "random":
-        labels = open_data(f"stage:{cell.task}").labels
-        return zoo.load(cell.entry, weights="random", labels=labels, seed=cell.seed)
-    path = weights_of(cell.net, cell.task, cell.seed, folder, train=train)
-    return zoo.load(cell.entry, weights=path) if path else None
-
-
-def weights_of(net: str, task: str, seed: int, folder: Path, *, train: bool) -> Path | None:
-    """The weights file of a network, trained now where it is missing (if ``train``)."""
-    shipped = zoo.SHIPPED / f"stage_{net}-{task}.safetensors"
-    if seed == 0:
-        return shipped
-    path = folder / f"stage_{net}-{task}-s{seed}.safetensors"
-    if path.exists():
-        return path
-    if not train:
-        return None
-    words = training(json.loads(shipped.with_suffix(".json").read_text())["command"], path, seed)
-    if "--init" in words:  # from the same seed's weights of the task that the shipped ones are from
-        place = words.index("--init") + 1
-        before = Path(words[place]).stem.partition("-")[2]
-        start = weights_of(net, before, seed, folder, train=True)
-        words[place] = str(start)
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run([sys.executable, "-m", "vxhelpers.cli", *words], check=True, cwd=ROOT)
-    return path
-
-
-def training(command: str, out: Path, seed: int) -> list[str]:
-    """A card's command without its first word, writing to ``out``, with another seed."""
-    words = shlex.split(command)
-    if words[:2] != ["vx", "train"] or "--out" not in words or "--seed" in words:
-        raise InputError(f"not the command of shipped weights: {command}")
-    words[words.index("--out") + 1] = str(out)
-    return [*words[1:], "--seed", str(seed)]
+# ---- clips ---------------------------------------------------------------------------------------
 
 
 def material(task: str, boxes: str, options: Options) -> Material:
@@ -532,11 +480,6 @@ def tested(cell: Cell, model: zoo.Model, batch: int) -> dict[str, float]:
     return {name: round(share.value, 4) for name, share in check.accuracy.items()}
 
 
-def tidy(row: Sequence[Any]) -> list[Any]:
-    """Three digits of every number, which is more than is known of them."""
-    return [v if isinstance(v, str) else float(f"{float(v):.3g}") for v in row]
-
-
 # ---- what is claimed -----------------------------------------------------------------------------
 
 
@@ -587,7 +530,7 @@ def checks(cell: Mapping[str, Any], task: str) -> dict[str, bool]:
 
 
 def load(path: Path, options: Options) -> dict[str, Any]:
-    """Read what is there; raises InputError where it was made with other options."""
+    """Read what is there, its checks made anew; raises InputError for other options."""
     common = {
         "study": "tcav_planted",
         "planned": {"nets": [*NETS], "seeds": [0, 1, 2], "tasks": [*TASKS]},
@@ -598,56 +541,16 @@ def load(path: Path, options: Options) -> dict[str, Any]:
         "expected": EXPECTED,
         "columns": COLUMNS,
     }
-    known = json.loads(path.read_text()) if path.is_file() else {"options": vars(options)}
-    if known["options"] != vars(options):
-        raise InputError(
-            f"{path}: was made with {known['options']}; name another file (--out), or remove it"
-        )
-    cells = known.get("cells", [])
-    for cell in cells:
+    record = records.load(path, common)
+    for cell in record["cells"]:
         cell["checks"] = checks(cell, cell["task"])
-    return {**common, "runs": known.get("runs", []), "cells": cells}
-
-
-def _order(cell: Cell) -> tuple[Any, ...]:
-    """Ground truth and trained weights first; then by task, net, seed."""
-    made = cell.boxes != TRUTH, cell.weights != "trained"
-    return *made, [*TASKS].index(cell.task), NETS.index(cell.net), cell.seed
-
-
-def identity(cell: Cell | Mapping[str, Any]) -> Cell:
-    """Which cell a record is of."""
-    if isinstance(cell, Cell):
-        return cell
-    return Cell(*(cell[name] for name in Cell.__dataclass_fields__))
-
-
-def find(record: Mapping[str, Any], cell: Cell) -> Mapping[str, Any] | None:
-    """The record of a cell, if it is there."""
-    return next((item for item in record["cells"] if identity(item) == cell), None)
-
-
-def add(
-    record: dict[str, Any], cell: Cell, found: Mapping[str, Any], run: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Put a cell in, in place of an older one."""
-    if run not in record["runs"]:
-        record["runs"].append(dict(run))
-    rest = [item for item in record["cells"] if identity(item) != cell]
-    entry = {**vars(cell), "run": record["runs"].index(run), **found}
-    record["cells"] = sorted([*rest, entry], key=lambda item: _order(identity(item)))
     return record
 
 
-def write(record: dict[str, Any], path: Path) -> None:
-    """Write the file, with what is missing; a row of a table takes a line."""
-    there = {identity(item) for item in record["cells"]}
-    record["missing"] = [vars(cell) for cell in sorted(ALL, key=_order) if cell not in there]
-    text = json.dumps(record, indent=1)
-    leaf = re.compile(r"[\[{]\s+([^\[\]{}]*?)\s+[\]}]")
-    text = leaf.sub(lambda found: re.sub(r"\s*\n\s*", " ", found.group()), text)
-    with replacing(path) as temporary:
-        temporary.write_text(text + "\n")
+def order(cell: Cell) -> tuple[Any, ...]:
+    """Ground truth and trained weights first; then by task, net, seed."""
+    made = cell.boxes != TRUTH, cell.weights != "trained"
+    return *made, [*TASKS].index(cell.task), NETS.index(cell.net), cell.seed
 
 
 if __name__ == "__main__":

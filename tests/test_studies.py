@@ -26,6 +26,7 @@ def _load(name):
     return module
 
 
+networks, records = _load("networks"), _load("records")
 planted = _load("tcav_planted")
 found_concepts = _load("stce_planted")
 CELL = planted.Cell("c3d", "motion", 0)
@@ -49,8 +50,8 @@ def tiny(tmp_path_factory):
 def _check(record):
     """The schema, as the script's docstring has it."""
     assert record["columns"] == planted.COLUMNS and record["claims"].keys() == planted.CLAIMS.keys()
-    there = [planted.identity(cell) for cell in record["cells"]]
-    missing = [planted.identity(cell) for cell in record["missing"]]
+    there = [records.identity(planted.Cell, cell) for cell in record["cells"]]
+    missing = [records.identity(planted.Cell, cell) for cell in record["missing"]]
     assert len({*there, *missing}) == len(there) + len(missing)
     assert {*planted.ALL} <= {*there, *missing}
     for cell in record["cells"]:
@@ -114,19 +115,19 @@ def test_other_weights_or_options_are_not_mixed_in(tiny, tmp_path, monkeypatch):
 
 def test_cards_commands_become_those_of_other_seeds():
     card = json.loads((zoo.SHIPPED / "stage_swin3d-static.json").read_text())
-    words = planted.training(card["command"], Path("x.safetensors"), 2)
+    words = networks.training(card["command"], Path("x.safetensors"), 2)
     assert words[:5] == ["train", "--model", "stage_swin3d", "--data", "stage:static"]
     assert words[words.index("--out") + 1] == "x.safetensors" and words[-2:] == ["--seed", "2"]
     assert [*words, "vx"].count("vx") == 1
     with pytest.raises(InputError, match="not the command"):
-        planted.training("vx evaluate", Path("x"), 1)
+        networks.training("vx evaluate", Path("x"), 1)
 
 
 def test_a_seeds_own_weights_are_where_its_training_starts(tmp_path, monkeypatch):
     runs = []
-    monkeypatch.setattr(planted.subprocess, "run", lambda words, **_: runs.append(words))
-    assert planted.weights_of("swin3d", "motion", 1, tmp_path, train=False) is None and not runs
-    path = planted.weights_of("swin3d", "motion", 1, tmp_path, train=True)
+    monkeypatch.setattr(networks.subprocess, "run", lambda words, **_: runs.append(words))
+    assert networks.weights_of("swin3d", "motion", 1, tmp_path, train=False) is None and not runs
+    path = networks.weights_of("swin3d", "motion", 1, tmp_path, train=True)
     assert path == tmp_path / "stage_swin3d-motion-s1.safetensors"
     first, second = runs
     start = str(tmp_path / "stage_swin3d-kth-s1.safetensors")
@@ -212,7 +213,9 @@ def test_the_recorded_study_is_whole_and_of_the_shipped_weights():
     for cell in record["cells"]:
         if cell["weights"] == "trained" and cell["seed"] == 0:
             model = zoo.load(f"stage_{cell['net']}", weights=cell["task"])
-            assert cell["digest"] == model.digest[:16], f"{planted.identity(cell)}: `make studies`"
+            assert cell["digest"] == model.digest[:16], (
+                f"{cell['net']} {cell['task']}: `make studies`"
+            )
 
 
 # ---- planted evidence through STCE ---------------------------------------------------------------
@@ -260,8 +263,8 @@ def _check_discovered(record):
     columns = record["columns"]
     assert columns == found_concepts.COLUMNS
     assert record["claims"].keys() == found_concepts.CLAIMS.keys()
-    there = [found_concepts.identity(cell) for cell in record["cells"]]
-    missing = [found_concepts.identity(cell) for cell in record["missing"]]
+    there = [records.identity(found_concepts.Cell, cell) for cell in record["cells"]]
+    missing = [records.identity(found_concepts.Cell, cell) for cell in record["missing"]]
     assert len({*there, *missing}) == len(there) + len(missing)
     assert {*found_concepts.ALL} <= {*there, *missing}
     orders = {f"{o} {r}" for o in ("add", "remove") for r in ("top", "least", "random", "matched")}
@@ -476,4 +479,4 @@ def test_recorded_concepts_are_whole_and_of_the_shipped_weights():
     for cell in record["cells"]:
         if cell["weights"] == "trained" and cell["seed"] == 0:
             model = zoo.load(f"stage_{cell['net']}", weights=cell["task"])
-            assert cell["digest"] == model.digest[:16], f"{found_concepts.identity(cell)}"
+            assert cell["digest"] == model.digest[:16], f"{cell['net']} {cell['task']}"
