@@ -118,7 +118,7 @@ def score_cam(
             masks = (activations[alive] - low[alive].view(-1, 1, 1, 1)) / span
             found = [
                 _scores(model, clip * upsample_map(some, clip.shape[2:])[:, None], of)[:, label]
-                for some in masks.split(batch_size)
+                for some in (masks[k : k + batch_size] for k in range(0, len(masks), batch_size))
             ]
             increase = torch.cat(found) - blank[label]
             if not increase.isfinite().all():
