@@ -49,6 +49,7 @@ HEAVY = {
     "sklearn",
     "typer",
     "ultralytics",
+    "zennit",
 }
 
 
