@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from vxhelpers.errors import InputError, NotFiniteError
-from vxhelpers.faithfulness import area_share, energy_share, mean_interval, moving
+from vxhelpers.faithfulness import (
+    area_share,
+    energy_share,
+    mean_interval,
+    moving,
+    pointing_game,
+    widened,
+)
 from vxhelpers.stage import render
 
 
@@ -33,6 +40,43 @@ def test_energy_does_not_depend_on_scale_or_on_other_clips():
     together = energy_share(maps * 7, mask)
     alone = [energy_share(m[None], k[None])[0] for m, k in zip(maps, mask, strict=True)]
     assert together == pytest.approx(alone)
+
+
+def test_pointing_is_a_hit_of_the_highest_value():
+    mask = _mask(4)
+    maps = np.zeros(mask.shape)
+    maps[:, 1, 4, 4] = 1.0
+    maps[0, 3, 2, 1] = 2.0  # inside
+    maps[1, 0, 0, 2] = 2.0  # a pixel beside
+    maps[2, 0, 0, 0] = -9.0  # what speaks against the class does not point
+    assert pointing_game(maps, mask) == pytest.approx([1, 0, 0, 0])
+    assert pointing_game(maps, mask, tolerance=1) == pytest.approx([1, 1, 0, 0])
+    assert pointing_game(maps, mask, tolerance=3.7) == pytest.approx([1, 1, 1, 1])
+    maps[3, 2, 0, 0] = 1.0  # as high as the one outside
+    assert pointing_game(maps, mask) == pytest.approx([1, 0, 0, 0.5])
+
+
+def test_a_map_that_points_nowhere_scores_like_a_random_point():
+    mask = _mask()
+    for tolerance in (0, 1, 2.5):
+        baseline = area_share(widened(mask, tolerance))
+        for level in (-1.0, 0.0, 1.0):
+            maps = np.full(mask.shape, level)
+            assert pointing_game(maps, mask, tolerance=tolerance) == pytest.approx(baseline)
+    maps = np.random.default_rng(0).random((2000, 1, 6, 6))
+    mask = np.repeat(_mask(1)[:, :1], 2000, axis=0)
+    hits = pointing_game(maps, mask, tolerance=1)
+    assert hits.mean() == pytest.approx(area_share(widened(mask, 1))[0], abs=0.05)
+
+
+@pytest.mark.parametrize("tolerance", [0, 0.9, 1, 1.5, 2, 3.2])
+def test_widening_takes_every_pixel_within_reach_in_its_frame(tolerance):
+    mask = np.random.default_rng(3).random((2, 3, 9, 8)) < 0.03
+    found = widened(mask, tolerance)
+    for n, t, y, x in np.ndindex(mask.shape):
+        there = np.argwhere(mask[n, t])
+        near = len(there) and np.hypot(*(there - (y, x)).T).min() <= tolerance
+        assert found[n, t, y, x] == bool(near)
 
 
 def test_moving_finds_what_moves_on_the_stage():
@@ -82,5 +126,9 @@ def test_errors():
     maps[1, 0, 0, 0] = np.nan
     with pytest.raises(NotFiniteError, match="clip 1"):
         energy_share(maps, _mask())
+    with pytest.raises(NotFiniteError, match="clip 1"):
+        pointing_game(maps, _mask())
+    with pytest.raises(InputError, match="tolerance=-1"):
+        pointing_game(np.zeros(maps.shape), _mask(), tolerance=-1)
     with pytest.raises(InputError, match="two values"):
         mean_interval([1.0], rng=np.random.default_rng(0))
