@@ -226,7 +226,7 @@ def test_a_map_that_ignores_the_clip_does_not_move():
     model, x = linear(), clips(1)
 
     def even(model: zoo.Model, x: Tensor, *, target: Tensor) -> Tensor:
-        return torch.ones_like(x[:, 0])
+        return torch.ones(6).expand(len(x), 4, 6, 6)  # not contiguous: captum could not view it
 
     out = sensitivity_max(model, even, x, rng=rng())
     assert out.values.tolist() == [0.0] and out.baseline is None and out.flat.all()

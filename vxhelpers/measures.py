@@ -117,7 +117,7 @@ def explain(attribute: Attribute, model: Model, x: Tensor, target: Tensor) -> Ma
 def checked(maps: npt.ArrayLike | Tensor, size: Sequence[int], *, of: str) -> Maps:
     """Copy maps as float32 if they are finite and of this ``(N, T, H, W)``; raises as `explain`."""
     given = maps.detach().cpu().numpy() if isinstance(maps, Tensor) else maps
-    values = np.array(given, np.float32)
+    values = np.array(given, np.float32, order="C")
     if values.shape != tuple(size) or values.ndim != 4:
         raise InputError(
             f"{of}: maps of shape {values.shape}; they must be (N, T, H, W) = {tuple(size)}, as "
