@@ -143,12 +143,14 @@ def test_failures_count_as_no_skill() -> None:
         return Line(method, "", "net", "task", "where", score, 0.0)
 
     lines = [line("a", 0.9), line("a", None), line("b", 0.8), line("b", 0.7), line("c", 0.4)]
-    lines.append(line("c", 0.5))
+    lines += [line("c", 0.5), line("d", 0.3)]
     assert [(name, round(mean.value, 2)) for name, mean in ranking(lines)] == [
         ("b", 0.5),
         ("a", 0.4),
         ("c", -0.1),
+        ("d", -0.4),
     ]
+    assert ranking(lines)[-1][1].n == 1
 
 
 def test_a_method_of_ones_own_is_found_by_name(tmp_path, monkeypatch) -> None:

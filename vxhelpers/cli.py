@@ -15,7 +15,7 @@ from rich.progress import track
 from rich.table import Table
 from typer.core import TyperGroup
 
-from vxhelpers import book_cli, concepts_cli
+from vxhelpers import book_cli, concepts_cli, evidence_cli
 from vxhelpers.errors import InputError, VxError
 
 
@@ -46,7 +46,7 @@ data = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.add_typer(concepts_cli.app, name="concepts")
-for command in (book_cli.run, book_cli.book, book_cli.pair):
+for command in (book_cli.run, book_cli.book, book_cli.pair, evidence_cli.evidence):
     app.command()(command)
 
 

@@ -34,6 +34,7 @@ QUESTIONS: dict[Question, str] = {
     "held still: clips of the motion task against clips of the static one",
 }
 CHANCE = 0.5  # of all three
+YOURS = "yours"  # the family of methods found by name
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,8 @@ def judge(
 def ranking(lines: Iterable[Line]) -> list[tuple[str, Mean]]:
     """Methods by their mean skill over networks, tasks and questions, the best first.
 
-    Failures count as no skill. The interval is over these cells, not over clips.
+    Failures count as no skill. The interval is over these cells, not over clips; one cell alone
+    has none, and its ends are its value.
     """
     skills: dict[str, list[float]] = {}
     for line in lines:
@@ -250,4 +252,4 @@ def find(name: str) -> Method:
         inspect.signature(found).bind(None, None, target=None, rng=None)
     except TypeError as error:
         raise InputError(f"{name}: takes (model, x, *, target, rng); {error}") from error
-    return Method(function, "yours", found)
+    return Method(function, YOURS, found)
