@@ -228,7 +228,10 @@ def ranking(lines: Iterable[Line]) -> list[tuple[str, Mean]]:
     for line in lines:
         skills.setdefault(line.method, []).append(line.skill)
     means = {
-        name: mean_interval(values, rng=np.random.default_rng(0)) for name, values in skills.items()
+        name: mean_interval(values, rng=np.random.default_rng(0))
+        if len(values) > 1
+        else Mean(values[0], values[0], values[0], 1)
+        for name, values in skills.items()
     }
     return sorted(means.items(), key=lambda item: -item[1].value)
 
