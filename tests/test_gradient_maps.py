@@ -25,14 +25,13 @@ from vxhelpers.class_scores import explain, seeded
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
 from vxhelpers.gradient_maps import (
     completeness_gap,
-    deconvolution,
     gradient_shap,
-    guided_backprop,
     input_x_gradient,
     integrated_gradients,
     saliency,
 )
 from vxhelpers.nets.i3d import Unit3D, _pad_same
+from vxhelpers.rectifiers import deconvolution, guided_backprop
 
 NETS = ["stage_r3d", "stage_c3d", "stage_i3d", "stage_swin3d"]
 Map = Callable[..., Tensor]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from vxhelpers.probe import Score, Target, class_indices, explain_memory, in_bat
 from vxhelpers.zoo import Model
 
 INPUTS = 16
+
+Reduce = Literal["sum", "l2", "max"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +113,15 @@ def explain(
         wanted = class_indices(model, target, clips=len(x))
         size = 1 if one_by_one else batch_size
         return torch.cat(list(in_batches(step, clips=len(x), batch_size=size)))
+
+
+def channels(attributions: Tensor, reduce: Reduce) -> Tensor:
+    """Make ``(N, T, H, W)`` of ``(N, C, T, H, W)``: signed sum, norm, or largest absolute value."""
+    if reduce not in get_args(Reduce):
+        raise InputError(f"reduce={reduce!r}: one of {', '.join(map(repr, get_args(Reduce)))}")
+    if reduce == "sum":
+        return attributions.sum(1)
+    return attributions.norm(dim=1) if reduce == "l2" else attributions.abs().amax(1)
 
 
 def inputs_a_pass(batch_size: int | None) -> int:

@@ -18,14 +18,13 @@ from vxhelpers.errors import UnknownNameError
 from vxhelpers.evidence import Method
 from vxhelpers.gradcam import gradcam, volume_layers
 from vxhelpers.gradient_maps import (
-    deconvolution,
     gradient_shap,
-    guided_backprop,
     input_x_gradient,
     integrated_gradients,
     saliency,
 )
 from vxhelpers.perturbation_maps import kernel_shap, lime, occlusion, rise
+from vxhelpers.rectifiers import deconvolution, guided_backprop
 from vxhelpers.relevance import lrp
 from vxhelpers.relevance_split import split
 from vxhelpers.supervoxel import segment
