@@ -24,8 +24,7 @@
 # rank these; see by ground truth what they show; put the ranking to the test by adding and removing
 # concepts; and find out what such concepts cannot be.
 #
-# **Before:** {doc}`tcav`. **Reading:** 20 minutes. **Running:** about two and a half minutes on one CPU
-# core.
+# **Before:** {doc}`tcav`. **Reading:** 20 minutes. **Running:** about four minutes on one CPU core.
 # :::
 #
 # TCAV answers questions; somebody has to ask them. {cite:t}`ghorbani2019ace` let images ask: their pieces,
