@@ -24,7 +24,7 @@
 # rank these; see by ground truth what they show; put the ranking to the test by adding and removing
 # concepts; and find out what such concepts cannot be.
 #
-# **Before:** {doc}`tcav`. **Reading:** 20 minutes. **Running:** about four minutes on one CPU core.
+# **Before:** {doc}`tcav`. **Reading:** 20 minutes. **Running:** about three minutes on one CPU core.
 # :::
 #
 # TCAV answers questions; somebody has to ask them. {cite:t}`ghorbani2019ace` let images ask: their pieces,
@@ -199,7 +199,7 @@ players.gallery(panels)
 # then *add* the first $q$ concepts to a blank clip, or *remove* them from the clip:
 #
 # $$
-# x^{+q} = U^q \odot x, \qquad x^{-q} = (1 - U^q) \odot x, \qquad U^q = \bigcup_{\kappa(u) \text{ among the first } q} U_u.
+# x^{+q} = U^q \odot x, \quad x^{-q} = (1 - U^q) \odot x, \quad U^q = \bigcup_{\kappa(u) \text{ among the first } q} U_u.
 # $$ (eq-stce-add)
 #
 # If ranks mean something, the class must rise fastest when the *top* concepts come first, slowest for the
@@ -451,10 +451,14 @@ exhibit(lines[:2])
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stce-least", "caption": "The two least important concepts, likewise. The paper's Figures 5c and 5d."}}
 exhibit(lines[-2:])
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stce-players", "caption": "The nearest member of the most and of the least important concept, in motion: outlined in its clip. Press play."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stce-players", "caption": "Of the most and of the least important concept the nearest member that shows in the middle frame, where there is one, in motion: outlined in its clip. Press play."}}
 outlined = []
 for line in (lines[0], lines[-1]):
-    c, row, _ = nearest(line.concept)[0]
+    near = nearest(line.concept)
+    middle = mine.pixels.shape[1] // 2  # where players stand
+    c, row, _ = next(
+        (m for m in near if found.pieces.mask(m[1])[middle].any()), near[0]
+    )
     mask = found.pieces.mask(row).repeat(mine.scale, 1).repeat(mine.scale, 2)
     title = f"rank {line.rank}: supervoxel {found.pieces.place[row]} of {mine.rows[c].clip_id}"
     outlined.append(players.player(
@@ -717,8 +721,8 @@ kept_order = {n: sum(verdict(*v) == "as claimed" for key, v in one.items() if ke
 Markdown(
     paper_table("small")
     + "\n\n"
-    + "; ".join(f"With the {n} recipe the top five concepts bring {told[n]} of the whole clip's probability "
-                f"on {visible[n]:.0%} of its voxels" for n in curves)
+    + "; ".join(f"{'With' if k == 0 else 'with'} the {n} recipe the top five concepts bring {told[n]} of the "
+                f"whole clip's probability on {visible[n]:.0%} of its voxels" for k, n in enumerate(curves))
     + f". Small minus standard: {gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]. "
     + (("As in the paper, small reaches farther"
         + (", **but five of its concepts also show more of the clip**, which may be the whole reason. "
@@ -898,20 +902,19 @@ gained = {
 score_charts.bars(gained, units="area gained", line=("no difference", 0.0))
 
 # %% tags=["hide-input"]
-short = {"add_order": "add: order", "add_significant": "top > random", "add_matched": "top > matched",
-         "remove_order": "remove: order", "remove_significant": "top < random",
-         "remove_matched": "top < matched", "evidence": "evidence"}  # fmt: skip
-rows = ["| network | classes | " + " | ".join(short.values()) + " | median correlation |",
-        "|---|---|" + "---|" * (len(short) + 1)]  # fmt: skip
+short = {"add_order": "add: order", "add_significant": "> random", "add_matched": "> matched",
+         "remove_order": "remove: order", "remove_significant": "< random",
+         "remove_matched": "< matched", "evidence": "evidence, median"}  # fmt: skip
+rows = ["| network | " + " | ".join(short.values()) + " |", "|---|" + "---|" * len(short)]  # fmt: skip
 for name, some in groups_of.items():
     for kind in dict.fromkeys(cell["net"] for cell, _, _ in some):
         each = [one for cell, _, one in some if cell["net"] == kind]
         pairs = {key: [one["checks"][key][1] for one in each] for key in short}
         rho = [one["agreement"]["evidence"][3] for one in each]
         rho = [v for v in rho if v is not None]
-        rows.append(f"| {kind}, {name} | {len(each)} | " + " | ".join(
+        rows.append(f"| {kind}, {name} | " + " | ".join(
             f"{sum(v is True for v in got)}/{sum(v is not None for v in got)}" for got in pairs.values())
-            + f" | {np.median(rho):+.2f} |" if rho else " | |")  # fmt: skip
+            + (f", {np.median(rho):+.2f} |" if rho else " |"))  # fmt: skip
 total = record["summary"]["trained"]
 bare_total = record["summary"]["random"]
 apart = record["summary"]["trained, not of a blank input"]
@@ -930,8 +933,9 @@ def held(name, summary=total, second=1):
 settings = record["options"]
 Markdown(
     "\n".join(rows)
-    + "\n\n*Order*: top, random, least, in the mean; other columns: the 95 % interval is on the claimed side; "
-    "*evidence*: the rank correlation is 0.5 at least, by mean derivative. All by probability.\n\n"
+    + "\n\nClasses in which a claim holds, of those in which it can be told. *Order*: top, random, least, in the "
+    "mean; then top against the control, the 95 % interval on the claimed side; *evidence*: the rank correlation "
+    "is 0.5 at least, by mean derivative, and its median. All by probability.\n\n"
     f"Recorded by {'; '.join(runs)}; {settings['train']} clips to discover in and {settings['test']} test "
     f"clips a class, {settings['groups']} random groups, {settings['permutations']} random orders; the small "
     f"recipe with the {settings['nearest']} nearest. " + (f"**{len(record['missing'])} planned cells are not recorded yet.** " if record["missing"] else "")
