@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 
 from vxhelpers.errors import InputError
 
@@ -89,7 +90,13 @@ def board(lines: Sequence["Line"]) -> Table:
     """Methods, best first, with the mean of their scores over networks."""
     from vxhelpers.evidence import ranking
 
-    table = Table("method", "skill [95 %]", *(f"{q}: {t}" for t, q in COLUMNS), "s a map")
+    table = Table(
+        Column("method", min_width=12),
+        Column("skill [95 %]", min_width=13),
+        *(Column(f"{question} {task}", min_width=5) for task, question in COLUMNS),
+        box=box.SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
     for name, mean in ranking(lines):
         mine = [line for line in lines if line.method == name]
         cells = []
@@ -97,10 +104,9 @@ def board(lines: Sequence["Line"]) -> Table:
             here = [line for line in mine if (line.task, line.question) == (task, question)]
             told = [line.score.value for line in here if line.score is not None]
             cells.append(f"{np.mean(told):.2f}" if told else "failed" if here else "")
-        spent = [line.seconds for line in mine if line.seconds]
         skill = f"{mean.value:+.2f}"
         skill += f" [{mean.low:+.2f}, {mean.high:+.2f}]" if mean.n > 1 else ""
-        table.add_row(escape(name), skill, *cells, f"{np.mean(spent):.2g}" if spent else "")
+        table.add_row(escape(name), skill, *cells)
     return table
 
 
