@@ -902,19 +902,24 @@ gained = {
 score_charts.bars(gained, units="area gained", line=("no difference", 0.0))
 
 # %% tags=["hide-input"]
-short = {"add_order": "add: order", "add_significant": "> random", "add_matched": "> matched",
-         "remove_order": "remove: order", "remove_significant": "< random",
-         "remove_matched": "< matched", "evidence": "evidence, median"}  # fmt: skip
-rows = ["| network | " + " | ".join(short.values()) + " |", "|---|" + "---|" * len(short)]  # fmt: skip
+three = {op: [f"{op}_{key}" for key in ("order", "significant", "matched")] for op in ("add", "remove")}  # fmt: skip
+rows = ["| network | adding: order, > random, > matched | removing: order, < random, < matched | evidence, median |",
+        "|---|---|---|---|"]  # fmt: skip
 for name, some in groups_of.items():
     for kind in dict.fromkeys(cell["net"] for cell, _, _ in some):
         each = [one for cell, _, one in some if cell["net"] == kind]
-        pairs = {key: [one["checks"][key][1] for one in each] for key in short}
-        rho = [one["agreement"]["evidence"][3] for one in each]
-        rho = [v for v in rho if v is not None]
-        rows.append(f"| {kind}, {name} | " + " | ".join(
-            f"{sum(v is True for v in got)}/{sum(v is not None for v in got)}" for got in pairs.values())
-            + (f", {np.median(rho):+.2f} |" if rho else " |"))  # fmt: skip
+
+        def told_in(key, each=each):
+            got = [one["checks"][key][1] for one in each]
+            return (
+                f"{sum(v is True for v in got)}/{sum(v is not None for v in got)}"
+            )
+
+        rho = [
+            v for one in each if (v := one["agreement"]["evidence"][3]) is not None
+        ]
+        rows.append(f"| {kind}, {name} | " + " | ".join(", ".join(map(told_in, keys)) for keys in three.values())
+                    + f" | {told_in('evidence')}" + (f", {np.median(rho):+.2f} |" if rho else " |"))  # fmt: skip
 total = record["summary"]["trained"]
 bare_total = record["summary"]["random"]
 apart = record["summary"]["trained, not of a blank input"]
