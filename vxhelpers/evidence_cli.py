@@ -93,7 +93,7 @@ def board(lines: Sequence["Line"]) -> Table:
     table = Table(
         Column("method", min_width=12),
         Column("skill [95 %]", min_width=13),
-        *(Column(f"{question} {task}", min_width=5) for task, question in COLUMNS),
+        *(Column(f"{question} {task}", width=8) for task, question in COLUMNS),
         box=box.SIMPLE,
         padding=(0, 1, 0, 0),
     )

@@ -43,6 +43,7 @@ _OUTSIDE = frozenset(
     {
         "cli.py",
         "book_cli.py",
+        "evidence_cli.py",
         "runs.py",
         "targets.py",
         "publish.py",
