@@ -3,8 +3,7 @@ import pytest
 import torch
 from reference.cam_maps import gradcam_plus_plus as slow_plus_plus
 from reference.cam_maps import score_cam as slow_score_cam
-from torch import Tensor
-from toys import Deep3d, Linear3d, moving_blob, toy_model
+from toys import Deep3d, Linear3d, clips, moving_blob, toy_model
 
 from vxhelpers import zoo
 from vxhelpers.cam_maps import gradcam_plus_plus, saliency_tubes, score_cam
@@ -20,10 +19,6 @@ def deep() -> zoo.Model:
     with torch.random.fork_rng():
         torch.manual_seed(3)
         return toy_model(Deep3d(), DEEP)
-
-
-def clips(*shape: int, seed: int = 1) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 # Grad-CAM++

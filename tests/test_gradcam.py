@@ -3,7 +3,7 @@ import pytest
 import torch
 from reference.gradcam import gradcam as reference_gradcam
 from torch import Tensor, nn
-from toys import Deep3d, Linear3d, moving_blob, toy_model
+from toys import Deep3d, Linear3d, clips, moving_blob, toy_model
 
 from vxhelpers import zoo
 from vxhelpers.errors import InputError, UnknownNameError
@@ -16,10 +16,6 @@ def deep() -> zoo.Model:
     with torch.random.fork_rng():
         torch.manual_seed(3)
         return toy_model(Deep3d(), DEEP)
-
-
-def clips(*shape: int, seed: int = 1) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 # by hand

@@ -18,7 +18,7 @@ from captum.attr import (
 )
 from reference.guided import residual_block
 from torch import Tensor, nn
-from toys import Cells, Deep3d, Linear3d, moving_blob, toy_model
+from toys import Cells, Deep3d, Linear3d, assert_same, clips, moving_blob, toy_model
 
 from vxhelpers import stage, zoo
 from vxhelpers.class_scores import explain, seeded
@@ -37,10 +37,6 @@ NETS = ["stage_r3d", "stage_c3d", "stage_i3d", "stage_swin3d"]
 Map = Callable[..., Tensor]
 
 
-def clips(*shape: int, seed: int = 1) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
 def rng(seed: int = 7) -> np.random.Generator:
     return np.random.default_rng(seed)
 
@@ -57,13 +53,6 @@ def deep() -> zoo.Model:
 def shipped(name: str) -> tuple[zoo.Model, Tensor]:
     model = zoo.load(name, weights="motion")
     return model, model.prepare([stage.render("motion", "test", i, size=64).clip for i in (0, 1)])
-
-
-def assert_same(found: Tensor, expected: Tensor, tolerance: float = 1e-5) -> None:
-    expected = expected.detach().float()
-    scale = float(expected.abs().max())
-    assert scale > 0
-    torch.testing.assert_close(found, expected, atol=tolerance * scale, rtol=0)
 
 
 def shap(model: zoo.Model, x: Tensor, **options: object) -> Tensor:

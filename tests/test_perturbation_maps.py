@@ -11,7 +11,7 @@ import torch
 from captum._utils.models.linear_model import SkLearnRidge
 from captum.attr import KernelShap, Lime, Occlusion
 from torch import Tensor, nn
-from toys import Deep3d, Linear3d, toy_model
+from toys import Deep3d, Linear3d, assert_same, clips, toy_model
 
 from vxhelpers import sampling, stage, zoo
 from vxhelpers.class_scores import seeded
@@ -21,10 +21,6 @@ from vxhelpers.supervoxel import segment
 
 Map = Callable[..., Tensor]
 NETS = ["stage_r3d", "stage_swin3d"]
-
-
-def clips(*shape: int, seed: int = 1) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def rng(seed: int = 7) -> np.random.Generator:
@@ -41,12 +37,6 @@ def blocks(count: int = 1, size: tuple[int, int, int] = (4, 8, 8)) -> npt.NDArra
     """Eight segments a clip, named with gaps and from below zero: halves along each axis."""
     t, i, j = np.meshgrid(*(np.arange(n) * 2 // n for n in size), indexing="ij")
     return np.repeat((10 * (4 * t + 2 * i + j) - 5)[None], count, 0)
-
-
-def scale_free(found: Tensor, expected: Tensor, tolerance: float) -> None:
-    scale = float(expected.abs().max())
-    assert scale > 0
-    torch.testing.assert_close(found, expected.float(), atol=tolerance * scale, rtol=0)
 
 
 class Planted(nn.Module):
@@ -133,7 +123,7 @@ def test_occlusion_agrees_with_the_slow_reference(strides: tuple[int, int, int])
     found = occlusion(model, x, window=(2, 3, 2), strides=strides, target=[1, 2])
     for clip, target in ((0, 1), (1, 2)):
         expected = slow_occlusion(model, x[[clip]], (2, 3, 2), strides, target)
-        scale_free(found[[clip]], expected, 1e-4)
+        assert_same(found[[clip]], expected, 1e-4)
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, None])
@@ -181,7 +171,7 @@ def test_rise_agrees_with_the_slow_reference() -> None:
     model, x = deep(), clips(2, 3, 4, 8, 8)
     found = MAPS["rise"](model, x, target=[2, 0])
     for clip, target in ((0, 2), (1, 0)):
-        scale_free(found[[clip]], slow_rise(model, x[[clip]], rng(), target), 1e-4)
+        assert_same(found[[clip]], slow_rise(model, x[[clip]], rng(), target), 1e-4)
 
 
 def test_rise_finds_planted_evidence_in_time_and_place_with_its_sign() -> None:
@@ -217,7 +207,7 @@ def test_one_cell_along_time_hides_all_frames_alike() -> None:
 def test_kernel_shap_of_a_linear_score_is_exact() -> None:
     model, x, worth = planted()
     found = kernel_shap(model, x, segments=blocks(2), rng=rng(), samples=40, target=0)
-    scale_free(found, by_block(worth, blocks(2)), 1e-4)
+    assert_same(found, by_block(worth, blocks(2)), 1e-4)
 
 
 class Interacts(nn.Module):
@@ -287,7 +277,7 @@ def test_lime_of_a_linear_score_has_the_right_signs_and_order() -> None:
         )
     # Without the penalty the regression of a linear score is the score.
     exact = lime(model, x, segments=blocks(2), rng=rng(), samples=400, target=0, ridge=0)
-    scale_free(exact, expected, 1e-3)
+    assert_same(exact, expected, 1e-3)
 
 
 def test_lime_s_penalty_leaves_the_map_s_scale_to_the_score() -> None:
@@ -307,7 +297,7 @@ def test_lime_weighs_views_by_how_much_they_show() -> None:
         plain = Lime(model.net, SkLearnRidge(alpha=1.0), similarity_func=lambda *_, **__: 1.0)
         labels = torch.from_numpy(blocks() // 10 + 1)[None]
         expected = plain.attribute(x, target=1, feature_mask=labels, n_samples=20)
-    scale_free(far, expected[:, 0], 1e-3)
+    assert_same(far, expected[:, 0], 1e-3)
 
 
 def test_names_of_segments_do_not_matter() -> None:
@@ -341,14 +331,14 @@ def test_equals_captum_by_hand_on_the_shipped_networks(name: str) -> None:
         )
     found = occlusion(model, x, window=(8, 32, 32), strides=(8, 16, 32), target=1)
     assert found.shape == (1, 16, 64, 64)
-    scale_free(found, hidden[:, 0], 1e-5)
+    assert_same(found, hidden[:, 0], 1e-5)
     volume = torch.from_numpy(segments.astype(np.int64))[None]
     with seeded(rng(), x.device):
         values = KernelShap(model.net).attribute(
             x, target=1, feature_mask=volume, n_samples=20, perturbations_per_eval=8
         )
     options = {"segments": segments, "rng": rng(), "samples": 20, "target": 1}
-    scale_free(kernel_shap(model, x, batch_size=8, **options), values[:, 0], 1e-4)
+    assert_same(kernel_shap(model, x, batch_size=8, **options), values[:, 0], 1e-4)
     views = lime(model, x, **options)
     assert len(np.unique(views)) == len(np.unique(segments)) and views.shape == (1, 16, 64, 64)
     seen = rise(model, x, rng=rng(), samples=6, cells=(2, 2, 2), target=1)
@@ -366,8 +356,8 @@ def test_batches_do_not_matter_and_nothing_is_touched(method: Map) -> None:
     whole = method(model, x, target=[0, "still", 1])
     assert whole.shape == (3, 4, 8, 8) and whole.dtype == torch.float32 and not whole.requires_grad
     assert torch.equal(method(model, x, target=[0, 2, 1]), whole)
-    scale_free(method(model, x, target=[0, 2, 1], batch_size=3), whole, 1e-3)
-    scale_free(method(model, x[:1], target=0), whole[:1], 1e-3)
+    assert_same(method(model, x, target=[0, 2, 1], batch_size=3), whole, 1e-3)
+    assert_same(method(model, x[:1], target=0), whole[:1], 1e-3)
     assert torch.equal(x, kept)
     assert all(torch.equal(value, weights[key]) for key, value in model.net.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in model.net.parameters())

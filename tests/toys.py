@@ -74,6 +74,11 @@ class Deep3d(nn.Module):
         return self.head(pooled)
 
 
+def clips(*shape: int, seed: int = 1) -> Tensor:
+    """Noise of a shape, ``(N, C, T, H, W)``."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
 def moving_blob(frames: int = 8, size: int = 8) -> Tensor:
     """``(1, 1, T, H, W)``: one bright pixel that moves right along the middle row."""
     x = torch.zeros(1, 1, frames, size, size)
@@ -100,3 +105,11 @@ class Cells(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.flat(self.pool(x)))
+
+
+def assert_same(found: Tensor, expected: Tensor, tolerance: float = 1e-5) -> None:
+    """Equal up to a share of the largest expected value, which must not be 0."""
+    expected = expected.detach().float()
+    scale = float(expected.abs().max())
+    assert scale > 0
+    torch.testing.assert_close(found, expected, atol=tolerance * scale, rtol=0)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vxhelpers.errors import InputError, NotFiniteError
-from vxhelpers.gradcam import default_layer, upsample_map, volume_layers
+from vxhelpers.gradcam import upsample_map, volume_layer
 from vxhelpers.probe import Probe, Score, Target, class_indices, explain_memory, in_batches, probe
 from vxhelpers.zoo import Model
 
@@ -40,7 +40,7 @@ def gradcam_plus_plus(
     Parameters, result and errors are those of `vxhelpers.gradcam.gradcam`. Since gradients against
     the class count nothing, a map is negative only where activations are.
     """
-    name = _volume(model, layer)
+    name = volume_layer(model, layer)
 
     def weigh(seen: Probe) -> Tensor:
         # In float64: the third power of a gradient of 1e-4 is near the end of float32.
@@ -93,7 +93,7 @@ def score_cam(
     the same everywhere masks nothing and counts nothing; a clip of which all are is an
     ``InputError``.
     """
-    name = _volume(model, layer)
+    name = volume_layer(model, layer)
     if weights not in ("softmax", "increase"):
         raise InputError(f"weights={weights!r}: 'softmax' or 'increase'")
     if batch_size < 1:
@@ -157,7 +157,7 @@ def saliency_tubes(
         Also if more than pooling lies between ``layer`` and a linear classifier, so that the
         weights are not those of its channels: on clip 0, mean and bias must give the logits.
     """
-    name = _volume(model, layer)
+    name = volume_layer(model, layer)
     targets = class_indices(model, target, clips=len(x))
 
     def step(rows: slice) -> Tensor:
@@ -180,17 +180,6 @@ def saliency_tubes(
         )
 
     return torch.cat([*in_batches(step, clips=len(x), batch_size=batch_size)])
-
-
-def _volume(model: Model, layer: str | None) -> str:
-    """The layer to map: the last one with space and time unless told."""
-    name = default_layer(model) if layer is None else layer
-    if model.layer(name).layout == "NC":
-        raise InputError(
-            f"layer {name!r} of model {model.entry.name!r} has no space and time left; choose "
-            f"one of {', '.join(volume_layers(model))}"
-        )
-    return name
 
 
 def _scores(model: Model, x: Tensor, of: Score) -> Tensor:

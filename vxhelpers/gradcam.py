@@ -70,7 +70,7 @@ def gradcam(
     UnknownNameError, InputError, NotFiniteError
         As `vxhelpers.probe.probe` does; `InputError` also for a layer without space and time.
     """
-    name = default_layer(model) if layer is None else layer
+    name = volume_layer(model, layer)
     return gradcam_layers(
         model,
         x,
@@ -98,11 +98,7 @@ def gradcam_layers(
     asked for. The maps of a clip explain the same class, also when it is the predicted one.
     """
     for name in layers:
-        if model.layer(name).layout == "NC":
-            raise InputError(
-                f"layer {name!r} of model {model.entry.name!r} has no space and time left; choose "
-                f"one of {', '.join(volume_layers(model))}"
-            )
+        volume_layer(model, name)
     targets = class_indices(model, target, clips=len(x))
 
     def step(rows: slice) -> list[Tensor]:
@@ -148,3 +144,14 @@ def volume_layers(model: Model) -> list[str]:
 def default_layer(model: Model) -> str:
     """Name the last probe layer that still has space and time: Grad-CAM's usual choice."""
     return volume_layers(model)[-1]
+
+
+def volume_layer(model: Model, name: str | None) -> str:
+    """The layer to map: `default_layer` for None; raises InputError for one without a volume."""
+    name = default_layer(model) if name is None else name
+    if model.layer(name).layout == "NC":
+        raise InputError(
+            f"layer {name!r} of model {model.entry.name!r} has no space and time left; choose "
+            f"one of {', '.join(volume_layers(model))}"
+        )
+    return name
