@@ -127,7 +127,10 @@ refused = ""
 try:
     mine, randoms, test = material(data, net, action)
     if len(mine) < 4 or len(test) < 4 or not randoms:
-        refused = "4 clips to find concepts in, 4 to test, and clips of other classes are the least"
+        refused = (
+            f"{len(mine)} clips to find concepts in, {len(test)} to test, of other videos, and {len(randoms)} of "
+            "other classes: 4, 4 and 1 are the least"
+        )  # fmt: skip
     for name, recipe in recipes.items():
         some, other = (len(cut(net, part, recipe, store=store)) for part in (mine.clips, randoms))  # fmt: skip
         if some < recipe.concepts or other < 3 * recipe.nearest:
