@@ -528,8 +528,8 @@ Markdown(
     "intervals over concepts. "
     + ("" if trained is None or bare is None else
        "The trained network's is clear of the untrained one's. " if trained.low > bare.high else
-       "**The trained network's is not clear of the untrained one's**: that scores go with the person and "
-       "the things need not come from learning. " if trained.rho > 0 else
+       "**The trained network's is not clear of the untrained one's**: that scores go with it "
+       "need not come from learning. " if trained.rho > 0 else
        "**It is not above zero for the trained network.** ")
     + ("Nothing was planted in this class: what is on the evidence *could* decide, and the ground could, too."
        if scene is not None and scene.planted.kind == "natural" else "")
@@ -790,8 +790,9 @@ fine = max(fits["supervoxels"], key=lambda n: fits["supervoxels"][n].value)
 clear = [n for n in sizes if fits["supervoxels"][n].low > fits["grid"][n].high]
 Markdown(
     "\n".join(rows)
-    + f"\n\nBest is the piece for *{said(fine)}* ({fits['supervoxels'][fine].value:.2f}), worst that for "
-    f"*{said(worst)}* ({fits['supervoxels'][worst].value:.2f}): of a piece that fits so badly, a concept *is* "
+    + (f"\n\nBest is the piece for *{said(fine)}* ({fits['supervoxels'][fine].value:.2f}), worst that for "
+       if fine != worst else "\n\nThe best piece for ")
+    + f"*{said(worst)}* ({fits['supervoxels'][worst].value:.2f}): of a piece that fits so badly, a concept *is* "
     "mostly something else, whatever it is called. Clear of the grid: "
     f"{said(', '.join(clear)) or 'none'}."
 )  # fmt: skip
