@@ -344,7 +344,8 @@ Markdown(
     f"{len(main)} concepts {ones['standard']} score 1, of which ranks say nothing but by the mean "
     f"derivative; {sure['standard']} are more than chance. With random weights, "
     f"{ones['small, random weights']} of {len(scores['small, random weights'])} score 1 and "
-    f"{sure['small, random weights']} are more than chance: **a score of 1 alone is no news.**\n\n"
+    f"{sure['small, random weights']} are more than chance"
+    + (": **a score of 1 alone is no news.**\n\n" if ones["small, random weights"] else ".\n\n")
     + "".join(f"- {said(note)}\n" for note in (*main.discovery.notes, *main.notes))
 )  # fmt: skip
 
@@ -694,7 +695,7 @@ Markdown(
     paper_table("standard")
     + f"\n\nThe standard recipe, {len(clips)} test clips of one class; ± is over {amounts['runs']} runs. The "
     f"paper's rows are of {named[kin]}; *all* is its baseline. Look at the last column: what an order shows "
-    "of the clip after five concepts differs by a lot, and showing more is reason enough for a better answer. "
+    "of the clip after five concepts differs by a lot, and showing more can be reason enough for a better answer. "
     f"That is what the matched control is for. In the paper's six tables, too, orders are not kept cell by "
     f"cell: adding breaks top ≥ random ≥ least in {violations['add'][0]} of {violations['add'][1]} cells, "
     f"removing the reverse in {violations['remove'][0]} of {violations['remove'][1]}."
@@ -1027,12 +1028,12 @@ Markdown(
 #
 # - **A concept is a heap of pieces.** Nothing makes a cluster of one thing; the viewer names it. Hold names
 #   against masks.
-# - **Small and fast things have no piece of their own**, so they can be no concept; their evidence is
-#   counted for whatever surrounds them.
+# - **A thing without a piece of its own can be no concept.** Small and fast ones may have none; their
+#   evidence is then counted for whatever surrounds them.
 # - **A masked clip is no clip.** The network never saw grey with a patch in it. It has an answer to a blank
 #   clip, too, and what a piece does alone need not be what it does in its clip.
-# - **More is more.** An order that shows more does better; without a control that shows as much, top may
-#   only be larger, or least smaller.
+# - **More may be more.** Orders show different amounts of a clip; without a control that shows as much, top
+#   may only be larger, or least smaller.
 # - **Ranks at the top are ties.** Where many concepts score 1, what tells them apart is the mean derivative.
 # - **p is a floor.** Clusters were chosen to be compact, and pieces of one clip are not independent.
 # - **An oracle.** The test gives pieces to concepts of the true class.
@@ -1063,6 +1064,6 @@ Markdown(
 # {doc}`reproduce` says how exactly the numbers come again.
 #
 # **Takeaways.** Look at the pieces before the concepts; let masks, not eyes, say what a concept shows; a
-# score of 1 is common, also among random weights; believe a ranking by what the network does when concepts
+# score of 1 says little until random weights were asked, too; believe a ranking by what the network does when concepts
 # come and go, against a control that shows as much; and do not ask for concepts that no piece can hold.
 # **References:** {doc}`bibliography`.
