@@ -98,6 +98,18 @@ def test_a_copy_is_titled_tagged_and_cleaned() -> None:
     }
 
 
+def test_the_only_copy_of_a_chapter_keeps_its_title_and_labels() -> None:
+    notebook = _notebook(
+        nbformat.v4.new_markdown_cell("(mine)=\n# Title\n\n{ref}`sec` {ref}`mine` {doc}`tiny`"),
+        _code("g", mystnb={"figure": {"name": "fig-mine", "caption": "see {eq}`eq-b`"}}),
+    )
+    copied = copy_chapter(notebook, action=None, slug=SLUG, labels=LABELS, chapters={"tiny"})
+    words, figure = copied.cells
+    assert words.source == "(mine)=\n# Title\n\n{ref}`run_kth-sec` {ref}`mine` {doc}`/run_kth/tiny`"
+    assert figure.metadata.mystnb["figure"]["name"] == "fig-mine"
+    assert figure.metadata.mystnb["figure"]["caption"] == "see {eq}`run_kth-eq-b`"
+
+
 def test_escaped_text_is_one_literal_line() -> None:
     from markdown_it import MarkdownIt
 

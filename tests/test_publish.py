@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from vxhelpers import publish
 from vxhelpers.cli import app
 from vxhelpers.errors import InputError, RunError
-from vxhelpers.runs import Failure, Run, run_chapters
+from vxhelpers.runs import Failure, Run, own_target, run_chapters
 from vxhelpers.targets import Target
 
 ROOT = Path(__file__).parents[1]
@@ -38,8 +38,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def done(project: Path) -> list[Run]:
-    chapters = publish.chapter_scripts(project / "book")
-    return run_chapters([TENNIS, OTHER], chapters, out=project / "build")
+    tiny, single = publish.chapter_scripts(project / "book")
+    own = own_target(single, seed=0, profile="standard")
+    jobs = [(TENNIS, tiny), (OTHER, tiny), (own, single)]
+    return run_chapters(jobs, out=project / "build")
 
 
 def _publish(runs: list[Run], project: Path) -> tuple[Path, bool]:
@@ -56,12 +58,14 @@ def site(done: list[Run], project: Path) -> Path:
 
 def test_every_class_has_its_part(site: Path, project: Path) -> None:
     toc = yaml.safe_load((project / "build" / "book" / "_toc.yml").read_text())
-    tennis, other, reference = toc["parts"]
+    tennis, other, shared, reference = toc["parts"]
     assert tennis["caption"] == "playing tennis"
     assert tennis["chapters"] == [{"file": f"{TENNIS.slug}/tiny", "title": "A tiny chapter"}]
     assert other["caption"].startswith(NASTY[:50])
     assert len(other["caption"]) == 60
     assert reference["caption"] == "Reference"
+    single = {"file": "single", "title": "Held once"}
+    assert shared == {"caption": "For all", "numbered": True, "chapters": [single]}
     for target in (TENNIS, OTHER):
         assert (site / target.slug / "tiny.html").is_file()
 
@@ -82,6 +86,15 @@ def test_references_of_a_copy_stay_in_it(site: Path, target: Target, number: int
     assert "1927" in {text for _, text in links}
     assert "(tiny)= and {ref}`tiny` in a block" in re.sub("<[^>]*>", "", first)
     assert "<math " in first
+
+
+def test_what_the_book_holds_once_stays_itself_and_links_to_the_first_class(site: Path) -> None:
+    text = (site / "single.html").read_text()
+    assert re.search(r"<h1>(<span[^>]*>3\. </span>)?Held once<", text)
+    assert f'href="{TENNIS.slug}/tiny.html#' in text and "the section" in text
+    assert 'href="#fig-alone"' in text and "Figure 3.1" in text
+    assert "boxing 0 standard" in re.sub("<[^>]*>", "", text)  # seed and profile are the book's
+    assert 'href="single.html"' in (site / "intro.html").read_text()
 
 
 def test_pages_and_status_point_at_the_first_class(site: Path) -> None:
@@ -149,6 +162,8 @@ def test_a_failed_chapter_is_not_published(done: list[Run], project: Path) -> No
         publish.stage([failed, done[1]], book=project / "book", staged=project / "never")
     with pytest.raises(RunError, match="nothing to publish"):
         publish.stage([], book=project / "book", staged=project / "never")
+    with pytest.raises(RunError, match="no chapter was run for a class"):
+        publish.stage([done[2]], book=project / "book", staged=project / "never")
     assert not (project / "never").exists()
 
 
@@ -158,7 +173,7 @@ def test_a_class_that_is_left_out_leaves_no_page(
     staged = tmp_path / "staged"
     publish.stage(done, book=project / "book", staged=staged)
     assert (staged / OTHER.slug).is_dir()
-    publish.stage(done[:1], book=project / "book", staged=staged)
+    publish.stage([done[0], done[2]], book=project / "book", staged=staged)
     assert not (staged / OTHER.slug).exists()
     assert OTHER.slug not in (staged / "_toc.yml").read_text()
 
@@ -200,7 +215,8 @@ def test_vx_book_stops_at_a_failed_chapter(
 ) -> None:
     monkeypatch.setenv("TINY_BROKEN", "fails")
     before = (site / "intro.html").stat().st_mtime_ns
-    result = CliRunner().invoke(app, ["book", *cli, "--action", "boxing"])
+    options = ["--action", "boxing", "--profile", "standard", "--seed", "0"]
+    result = CliRunner().invoke(app, ["book", *cli, *options])
     assert result.exit_code == 1
     assert "broken on purpose" in re.sub(r"\s+|│", " ", result.output).replace("  ", " ")
     assert (site / "intro.html").stat().st_mtime_ns == before
@@ -211,4 +227,23 @@ def test_vx_book_says_where_the_pages_are(done: list[Run], site: Path, cli: list
         app, ["run", *cli, "--action", "playing tennis", "--profile", "standard", "--seed", "0"]
     )
     assert result.exit_code == 0, result.output
-    assert "1 chapters: 1 kept, 0 run" in result.output
+    assert "2 chapters: 2 kept, 0 run" in result.output
+
+
+def test_a_chapter_held_once_runs_for_another_class_when_told(
+    cli: list[str], tmp_path: Path
+) -> None:
+    words = ["run", *cli[:2], "--out", str(tmp_path), "--chapter", "single"]
+    for options, made in (([], "boxing_stage-kth"), (["--action", "running"], "running_stage-kth")):
+        result = CliRunner().invoke(app, [*words, *options])
+        assert result.exit_code == 0, result.output
+        assert (tmp_path / "runs" / made / "single.ipynb").is_file()
+    assert len([*(tmp_path / "runs").iterdir()]) == 2
+
+
+def test_a_chapter_held_once_must_name_what_it_is_about(tmp_path: Path) -> None:
+    chapter = tmp_path / "single.py"
+    text = (TINY / "single.py").read_text()
+    chapter.write_text(text.replace('action = "boxing"\n', ""))
+    with pytest.raises(RunError, match=r"single\.py: is held once .*action"):
+        own_target(chapter, seed=0, profile="quick")

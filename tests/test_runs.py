@@ -32,7 +32,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(out: Path) -> list[Run]:
-    return run_chapters([TENNIS, RUNNING], [TINY], out=out)
+    return run_chapters([(TENNIS, TINY), (RUNNING, TINY)], out=out)
 
 
 def test_a_run_has_its_parameters_and_a_record(first: list[Run], out: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_run_has_its_parameters_and_a_record(first: list[Run], out: Path) -> N
 
 def test_what_has_not_changed_is_kept(first: list[Run], out: Path) -> None:
     before = {run.notebook: run.notebook.stat().st_mtime_ns for run in first}
-    again = run_chapters([TENNIS, RUNNING], [TINY], out=out)
+    again = run_chapters([(TENNIS, TINY), (RUNNING, TINY)], out=out)
     assert [run.status for run in again] == ["kept", "kept"]
     assert {run.notebook: run.notebook.stat().st_mtime_ns for run in again} == before
     assert [run.record for run in again] == [run.record for run in first]
@@ -97,12 +97,12 @@ def test_every_change_asks_for_a_run(
 
     try:
         with pytest.raises(StoppedError):
-            run_chapters([target], [chapter], out=out, report=stop)
+            run_chapters([(target, chapter)], out=out, report=stop)
     finally:
         if change == "damage":
             first[0].notebook.write_text(text)
     assert started == [(target, chapter)]
-    assert run_chapters([TENNIS], [TINY], out=out) if change == "damage" else True
+    assert run_chapters([(TENNIS, TINY)], out=out) if change == "damage" else True
     assert not _hidden(out)
 
 
@@ -115,7 +115,7 @@ def test_a_failed_chapter_is_kept_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, cell: str, error: str
 ) -> None:
     monkeypatch.setenv("TINY_BROKEN", how)
-    (run,) = run_chapters([TENNIS], [TINY], out=tmp_path)
+    (run,) = run_chapters([(TENNIS, TINY)], out=tmp_path)
     assert run.status == "failed"
     assert run.failure is not None
     assert cell in run.failure.cell
@@ -133,7 +133,7 @@ def test_a_killed_call_leaves_nothing_half_written_and_no_kernel(tmp_path: Path)
         "from vxhelpers.targets import Target\n"
         "if __name__ == '__main__':\n"
         f"    target = Target('playing tennis', 'stage:tennis', 'stage_r3d')\n"
-        f"    run_chapters([target], [Path({str(TINY)!r})], out=Path({str(tmp_path)!r}))\n"
+        f"    run_chapters([(target, Path({str(TINY)!r}))], out=Path({str(tmp_path)!r}))\n"
     )
     file = tmp_path / "call.py"
     file.write_text(script)
@@ -211,7 +211,7 @@ def test_a_chapter_gets_the_parameters_that_it_names(tmp_path: Path) -> None:
 
 def test_another_detector_asks_for_a_run_only_where_it_is_used(first: list[Run], out: Path) -> None:
     other = Target(**{**TENNIS.__dict__, "detector": "stage"})
-    assert [run.status for run in run_chapters([other], [TINY], out=out)] == ["kept"]
+    assert [run.status for run in run_chapters([(other, TINY)], out=out)] == ["kept"]
 
 
 def test_a_folder_of_concepts_and_recorded_studies_ask_for_a_run(tmp_path: Path) -> None:
@@ -227,7 +227,10 @@ def test_a_folder_of_concepts_and_recorded_studies_ask_for_a_run(tmp_path: Path)
     target = Target("running", "stage:kth", "m", concepts=str(folder))
 
     def status() -> list[str]:
-        return [r.status for r in run_chapters([target], [chapter, other], out=tmp_path / "out")]
+        return [
+            r.status
+            for r in run_chapters([(target, chapter), (target, other)], out=tmp_path / "out")
+        ]
 
     assert status() == ["done", "done"] and status() == ["kept", "kept"]
     for place in (folder, results):

@@ -77,8 +77,9 @@ def run(
         objects,
         concepts,
     )
-    chapters = _chapters(sources, chapter)
-    _run(chosen, chapters, out=out or sources.parent / "build", jobs=jobs, force=force)
+    told = any((action, dataset, manifest, model, weights))
+    plan = _plan(sources, chosen, chapter, theirs=bool(chapter) and told)
+    _run(plan, out=out or sources.parent / "build", workers=jobs, force=force)
 
 
 def book(
@@ -114,7 +115,8 @@ def book(
         concepts,
     )
     out = out or sources.parent / "build"
-    done = _run(chosen, _chapters(sources, None), out=out, jobs=jobs, force=force)
+    plan = _plan(sources, chosen, None)
+    done = _run(plan, out=out, workers=jobs, force=force)
     config = sources.parent / "_config.yml"
     with _interruptible(), console.status("building the pages"):
         index, anew = publish.publish(done, book=sources, config=config, out=out)
@@ -169,12 +171,32 @@ def _choose(
     return chosen
 
 
-def _chapters(sources: Path, names: list[str] | None) -> list[Path]:
+def _plan(
+    sources: Path,
+    chosen: Sequence[targets.Target],
+    names: Sequence[str] | None,
+    *,
+    theirs: bool = False,
+) -> list[tuple[targets.Target, Path]]:
+    """What to run: each chapter for each class; those that the book holds once, for their own.
+
+    With ``theirs``, those too are run for the chosen classes.
+    """
     scripts = {script.stem: script for script in publish.chapter_scripts(sources)}
     for name in names or ():
         if name not in scripts:
             raise UnknownNameError("chapter", name, scripts, where=str(sources / "_toc.yml"))
-    return [scripts[name] for name in dict.fromkeys(names or scripts)]
+    wanted = [scripts[name] for name in dict.fromkeys(names or scripts)]
+    single = set() if theirs else publish.once(sources)
+    seed, profile = chosen[0].seed, chosen[0].profile
+    return [
+        *((target, path) for target in chosen for path in wanted if path.stem not in single),
+        *(
+            (runs.own_target(path, seed=seed, profile=profile), path)
+            for path in wanted
+            if path.stem in single
+        ),
+    ]
 
 
 @contextmanager
@@ -190,9 +212,7 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run(
-    chosen: Sequence[targets.Target], chapters: Sequence[Path], **options: Any
-) -> list[runs.Run]:
+def _run(plan: Sequence[tuple[targets.Target, Path]], **options: Any) -> list[runs.Run]:
     """Run with a line a chapter; raise `typer.Exit` after a table of failures if there are any."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with _interruptible(), Progress(*columns, console=console, transient=True) as progress:
@@ -210,7 +230,7 @@ def _run(
                 text = f"{event.status}{cost}  {event.target.action}: {event.chapter.stem}"
                 console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-        done = runs.run_chapters(chosen, chapters, report=report, **options)
+        done = runs.run_chapters(plan, report=report, **options)
     kept = sum(run.status == "kept" for run in done)
     console.print(f"{len(done)} chapters: {kept} kept, {len(done) - kept} run", highlight=False)
     if failed := [run for run in done if run.failure]:

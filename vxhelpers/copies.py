@@ -111,25 +111,27 @@ def title_of(notebook: Any) -> str:
 
 
 def copy_chapter(
-    notebook: Any, *, action: str, slug: str, labels: set[str], chapters: Iterable[str]
+    notebook: Any, *, action: str | None, slug: str, labels: set[str], chapters: Iterable[str]
 ) -> Any:
     """One class's copy of an executed chapter, ready to publish.
 
     The class is added to the title; labels get the prefix ``slug``; the default parameters are
     removed from view and the ones in force stay behind a toggle; what progress bars overwrote and
-    widgets that need a kernel are dropped.
+    widgets that need a kernel are dropped. With ``action`` None it is the only copy: title and
+    labels stay, and its links to chapters that are copied lead to ``slug``'s.
     """
     copied, documents, titled = deepcopy(notebook), set(chapters), False
     copied.metadata.pop("widgets", None)
 
     def mine(text: str) -> str:
-        return relabel(text, slug=slug, labels=labels, chapters=documents, inside=True)
+        inside = action is not None
+        return relabel(text, slug=slug, labels=labels, chapters=documents, inside=inside)
 
     for cell in copied.cells:
         tags = set(cell.metadata.get("tags", ()))
         if cell.cell_type == "markdown":
             cell.source = mine(cell.source)
-            if not titled and (heading := _HEADING.search(cell.source)):
+            if action is not None and not titled and (heading := _HEADING.search(cell.source)):
                 end = heading.end()
                 cell.source = f"{cell.source[:end]}: {escape_markdown(action)}{cell.source[end:]}"
                 titled = True
@@ -140,7 +142,7 @@ def copy_chapter(
         if tags:
             cell.metadata["tags"] = sorted(tags)
         figure = cell.metadata.get("mystnb", {}).get("figure", {})
-        if figure.get("name"):
+        if figure.get("name") and action is not None:
             figure["name"] = f"{slug}-{figure['name']}"
         if figure.get("caption"):
             figure["caption"] = mine(figure["caption"])

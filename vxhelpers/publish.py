@@ -46,6 +46,12 @@ def read_toc(book: Path) -> dict[str, Any]:
     return dict(toc)
 
 
+def once(book: Path) -> set[str]:
+    """Names of the documents that the book holds once, whatever its classes: parts marked so."""
+    parts = (part for part in read_toc(book)["parts"] if part.get("once"))
+    return {chapter["file"] for part in parts for chapter in part["chapters"]}
+
+
 def chapter_scripts(book: Path) -> list[Path]:
     """The chapters that are run: documents of the table of contents that are scripts, in order."""
     documents = (c["file"] for part in read_toc(book)["parts"] for c in part["chapters"])
@@ -53,7 +59,7 @@ def chapter_scripts(book: Path) -> list[Path]:
 
 
 def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
-    """Write the sources of the built book: pages once, every chapter once a class.
+    """Write the sources of the built book: every chapter once a class, and what it holds once.
 
     Parameters
     ----------
@@ -77,14 +83,22 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
         raise RunError(f"failed chapters are not published: {names}")
     if not runs:
         raise RunError(f"nothing to publish: no chapter was run from {book / '_toc.yml'}")
-    toc = read_toc(book)
-    chapters = {run.chapter.stem for run in runs}
+    toc, single = read_toc(book), once(book)
+    repeated = [run for run in runs if run.chapter.stem not in single]
+    if not repeated:
+        raise RunError("nothing to publish: no chapter was run for a class")
+    chapters = {run.chapter.stem for run in repeated}
     notebooks = [nbformat.read(run.notebook, as_version=4) for run in runs]  # type: ignore[no-untyped-call]
-    labels = {label for notebook in notebooks for label in labels_in(notebook)}
+    labels = {
+        label
+        for run, notebook in zip(runs, notebooks, strict=True)
+        if run in repeated
+        for label in labels_in(notebook)
+    }
     shutil.rmtree(staged, ignore_errors=True)
     ignored = shutil.ignore_patterns("*.py", "*.toml", "*.ipynb", "*.md", "_*", ".*")
     shutil.copytree(book, staged, ignore=ignored)
-    first = runs[0].target.slug
+    first = repeated[0].target.slug
     for page in sorted(book.glob("*.md")):
         text = page.read_text(encoding="utf-8")
         text = relabel(text, slug=first, labels=labels, chapters=chapters, inside=False)
@@ -92,13 +106,14 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
         (staged / page.name).write_text(text, encoding="utf-8")
     titles = {}
     for run, notebook in zip(runs, notebooks, strict=True):
-        slug, action = run.target.slug, run.target.action
+        alone = run.chapter.stem in single  # its links to chapters lead to those of the first class
+        slug, action = (first, None) if alone else (run.target.slug, run.target.action)
         copied = copy_chapter(notebook, action=action, slug=slug, labels=labels, chapters=chapters)
-        path = staged / slug / run.notebook.name
+        path = staged / ("" if alone else slug) / run.notebook.name
         path.parent.mkdir(exist_ok=True)
         path.write_text(nbformat.writes(copied), encoding="utf-8")  # type: ignore[no-untyped-call]
         titles[run.chapter.stem] = title_of(notebook)
-    parts = [part for old in toc["parts"] for part in _parts(old, runs, titles)]
+    parts = [part for old in toc["parts"] for part in _parts(old, repeated, titles)]
     (staged / "_toc.yml").write_text(
         yaml.safe_dump(toc | {"parts": parts}, allow_unicode=True, sort_keys=False),
         encoding="utf-8",
@@ -108,6 +123,12 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
 def _parts(part: dict[str, Any], runs: Sequence[Run], titles: dict[str, str]) -> list[Any]:
     """A part of the table of contents: as it is, or once a class where it holds chapters."""
     names = [chapter["file"] for chapter in part["chapters"]]
+    if part.get("once"):
+        titled = [
+            {"file": name, "title": titles[name]} if name in titles else {"file": name}
+            for name in names
+        ]
+        return [{k: v for k, v in part.items() if k != "once"} | {"chapters": titled}]
     if not titles.keys() & set(names):
         return [part]
     copies = []

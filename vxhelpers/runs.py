@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -69,27 +69,50 @@ def parameters_of(chapter: Path, target: Target) -> dict[str, Any]:
     RunError
         If the chapter has no such cell.
     """
-    cells = read_chapter(chapter).cells
-    source = next(c.source for c in cells if "parameters" in c.metadata.get("tags", ()))
     names = {
         node.id
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(ast.parse(_parameters_cell(chapter)))
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
     values = {name: value for name, value in asdict(target).items() if name in names}
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
+def own_target(chapter: Path, *, seed: int, profile: str) -> Target:
+    """The target that a chapter names itself, in its parameters cell.
+
+    For chapters that a book holds once, whatever its classes: the data that they are about is
+    their own; seed and profile are those of the book.
+
+    Raises
+    ------
+    RunError
+        If the chapter has no such cell, or it names no action, data set and model, as literals.
+    """
+    values: dict[str, Any] = {}
+    for node in ast.parse(_parameters_cell(chapter)).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            with suppress(ValueError):
+                values[node.targets[0].id] = ast.literal_eval(node.value)
+    known = {name: value for name, value in values.items() if name in Target.__dataclass_fields__}
+    try:
+        return Target(**known | {"seed": seed, "profile": profile})
+    except TypeError as error:
+        raise RunError(
+            f"{chapter}: is held once in the book, so its parameters cell must name an action, a "
+            f"dataset and a model ({error})"
+        ) from error
+
+
 def run_chapters(
-    targets: Sequence[Target],
-    chapters: Sequence[Path],
+    jobs: Sequence[tuple[Target, Path]],
     *,
     out: Path,
-    jobs: int = 2,
+    workers: int = 2,
     force: bool = False,
     report: Callable[[Run | tuple[Target, Path]], None] = lambda event: None,
 ) -> list[Run]:
-    """Run every chapter for every target, several at a time, each in a process of its own.
+    """Run chapters, each for its target, several at a time, each in a process of its own.
 
     A notebook appears under ``out/runs/<slug>/`` only when all its cells ran, with a JSON record
     beside it; a failed one goes to ``out/failed/<slug>/``. An interrupted call leaves the finished
@@ -97,11 +120,11 @@ def run_chapters(
 
     Parameters
     ----------
-    targets, chapters
-        Classes, and the chapters' scripts (jupytext percent format).
+    jobs
+        Pairs of what is explained and a chapter's script (jupytext percent format).
     out
         The build folder.
-    jobs
+    workers
         Chapters at a time; the processor's threads are shared out among them.
     force
         Run again what has not changed, too.
@@ -111,7 +134,7 @@ def run_chapters(
     Returns
     -------
     list of Run
-        In the order of targets, then chapters.
+        In the order of ``jobs``.
 
     Raises
     ------
@@ -120,38 +143,21 @@ def run_chapters(
     """
     finished: dict[tuple[Target, Path], Run] = {}
     queue: list[tuple[Target, Path, str]] = []
-    for target in targets:
-        common = target_key(target)
-        for chapter in chapters:
-            parts: dict[str, Any] = {
-                "chapter": chapter.read_text(encoding="utf-8"),
-                "common": common,
-            }
-            parts["parameters"] = parameters_of(chapter, target)
-            if "detector" in parts["parameters"]:
-                parts["detector"] = provenance.weights_digest(target.detector)
-            if target.concepts and "concepts" in parts["parameters"]:
-                parts["concepts"] = provenance.weights_digest(target.concepts)
-            recorded = {
-                path.name: files.sha256(path)
-                for path in sorted((chapter.parent / "results").glob("*"))
-                if path.name in parts["chapter"]
-            }
-            if recorded:  # studies that the chapter reads, by name
-                parts["recorded"] = recorded
-            key = store.key(parts)
-            kept = None if force else _kept(target, chapter, key, out)
-            if kept is None:
-                queue.append((target, chapter, key))
-            else:
-                finished[target, chapter] = kept
-                report(kept)
-    threads = max(1, (os.cpu_count() or 1) // max(1, min(jobs, len(queue))))
+    common = {target: target_key(target) for target, _ in jobs}
+    for target, chapter in dict.fromkeys(jobs):
+        key = _key(target, chapter, common[target])
+        kept = None if force else _kept(target, chapter, key, out)
+        if kept is None:
+            queue.append((target, chapter, key))
+        else:
+            finished[target, chapter] = kept
+            report(kept)
+    threads = max(1, (os.cpu_count() or 1) // max(1, min(workers, len(queue))))
     context = multiprocessing.get_context("spawn")
     running: dict[Connection, tuple[SpawnProcess, Target, Path]] = {}
     try:
         while queue or running:
-            while queue and len(running) < max(1, jobs):
+            while queue and len(running) < max(1, workers):
                 target, chapter, key = queue.pop(0)
                 ours, theirs = context.Pipe(duplex=False)
                 process = context.Process(
@@ -183,7 +189,23 @@ def run_chapters(
             left.join(timeout=10)
             if left.is_alive():
                 left.kill()
-    return [finished[target, chapter] for target in targets for chapter in chapters]
+    return [finished[job] for job in jobs]
+
+
+def _key(target: Target, chapter: Path, common: str) -> str:
+    """Key of one run: what all chapters of its target share, its own text, values and studies."""
+    text = chapter.read_text(encoding="utf-8")
+    parts: dict[str, Any] = {"chapter": text, "common": common}
+    parts["parameters"] = parameters_of(chapter, target)
+    if "detector" in parts["parameters"]:
+        parts["detector"] = provenance.weights_digest(target.detector)
+    if target.concepts and "concepts" in parts["parameters"]:
+        parts["concepts"] = provenance.weights_digest(target.concepts)
+    results = sorted((chapter.parent / "results").glob("*"))
+    recorded = {path.name: files.sha256(path) for path in results if path.name in text}
+    if recorded:  # studies that the chapter reads, by name
+        parts["recorded"] = recorded
+    return store.key(parts)
 
 
 def _notebook(target: Target, chapter: Path, out: Path) -> Path:
@@ -252,6 +274,11 @@ def read_chapter(chapter: Path) -> Any:
             "profile their default values there"
         )
     return notebook
+
+
+def _parameters_cell(chapter: Path) -> str:
+    cells = read_chapter(chapter).cells
+    return str(next(c.source for c in cells if "parameters" in c.metadata.get("tags", ())))
 
 
 @contextmanager
