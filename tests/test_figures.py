@@ -173,6 +173,32 @@ def test_limits_come_from_all_frames_not_from_those_drawn(clip, heat):
     assert "from -8 to 8" in shown.alt
 
 
+def test_a_scale_that_covers_most_values_shows_those_that_one_pixel_would_hide(clip, heat):
+    heat[0, 0, 0] = 1000
+    shown = figures.overlay_filmstrip(clip, {"a": heat}, frames=2, shared=False, covered=0.99)
+    np.testing.assert_array_equal(strips(shown)[1][:, :W], blend(clip[0], heat[0], Scale(-2, 2)))
+    assert "a (relevance) from -2 to 2" in shown.alt
+    empty = figures.overlay_filmstrip(clip, {"a": heat * 0}, shared=False, covered=0.99)
+    assert "from 0 to 1" in empty.alt
+    for wrong in ({"covered": 0.9}, {"covered": 0.0, "shared": False}, {"covered": 1.1}):
+        with pytest.raises(InputError, match="covered="):
+            figures.overlay_filmstrip(clip, {"a": heat}, **wrong)
+
+
+def test_an_outline_is_drawn_on_maps_alone(clip, heat):
+    known = np.zeros(clip.shape[:3], bool)
+    known[:, 5:15, 5:15] = True
+    shown = figures.overlay_filmstrip(clip, {"a": heat}, frames=2, outline=known, units="")
+    top, below = strips(shown)
+    np.testing.assert_array_equal(top[:, :W], clip[0])
+    changed = (below[:, :W] != blend(clip[0], heat[0], Scale(-2, 2))).any(-1)
+    assert changed[5, 10] and changed[10, 5] and changed[14, 10] and not changed[10, 10]
+    assert (below[5, 10] == [240, 228, 66]).all() and not changed[20:].any()
+    assert "a from -2 to 2" in shown.alt
+    with pytest.raises(InputError, match="outline of shape"):
+        figures.overlay_filmstrip(clip, {"a": heat}, outline=known[1:])
+
+
 def test_deciding_objects_have_a_heavy_line(clip):
     shown = scenes(clip)
     assert "name: racket decides; second." in shown.alt

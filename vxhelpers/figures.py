@@ -145,9 +145,11 @@ def overlay_filmstrip(
     fps: float | None = None,
     shared: bool = True,
     limits: tuple[float, float] | None = None,
+    covered: float = 1.0,
     signed: bool = False,
     units: str = "relevance",
     opacity: float = 0.8,
+    outline: npt.NDArray[np.bool_] | None = None,
     alt: str = "",
 ) -> Illustration:
     """Draw a clip, unexplained, above the same frames under one or more attribution maps.
@@ -164,33 +166,49 @@ def overlay_filmstrip(
     limits
         Limits of the shared scale; by default the largest absolute value of all maps, over all
         frames, drawn or not.
+    covered
+        Share of a map's values that a scale of its own covers, above 0: the others are drawn as if
+        at its limits. For maps of which a few pixels are so large that all else would vanish.
     signed
         Zero-centred scales also for maps that have no value below zero.
     units
-        What the maps measure.
+        What the maps measure; empty where the labels say it.
+    outline
+        ``(T, H, W)`` bool, such as known evidence: a line around it in the rows with maps.
 
     Raises
     ------
     InputError
-        If a map does not fit the clip, or limits are given for scales that are not shared.
+        If a map or the outline does not fit the clip, or limits are given for scales that are not
+        shared.
     NotFiniteError
         If a map holds NaN or infinity.
     """
     if not maps or (limits is not None and not shared):
         raise InputError("an overlay needs maps, and limits need shared=True")
+    if not (0 < covered < 1 and not shared) and covered != 1:
+        raise InputError(f"covered={covered}: a share above 0, below 1 only with shared=False")
     clip, index = _sampled(clip, frames, "clip")
-    for label, values in maps.items():
-        if np.shape(values) != clip.shape[:3]:
+    shapes = {f"map {name!r}": np.shape(values) for name, values in maps.items()}
+    if outline is not None:
+        shapes["outline"] = outline.shape
+    for label, shape in shapes.items():
+        if shape != clip.shape[:3]:
             raise InputError(
-                f"map {label!r} of shape {np.shape(values)} does not fit a clip of shape "
+                f"{label} of shape {shape} does not fit a clip of shape "
                 f"{clip.shape}: it must be {clip.shape[:3]}"
             )
     one = scale_of(*maps.values(), limits=limits, signed=signed) if shared else None
     rows: list[Row] = [("clip", clip[index], None, _times(index, fps))]
     for label, values in maps.items():
         scale = one or scale_of(values, signed=signed)
+        if covered < 1 and (most := float(np.quantile(np.abs(values), covered))) > 0:
+            scale = Scale(-most if scale.signed else 0.0, most)
         laid = blend(clip[index], values[index], scale, opacity=opacity)
-        rows.append((f"{label} ({units})", laid, scale, _times(index, fps)))
+        if outline is not None:
+            laid = np.stack([_outlined(*pair) for pair in zip(laid, outline[index], strict=True)])
+        told = f"{label} ({units})" if units else label
+        rows.append((told, laid, scale, _times(index, fps)))
     return _strips(
         rows,
         alt
@@ -403,6 +421,18 @@ def _bar(ax: Axes, scale: Scale) -> None:
     ax.tick_params(length=2, pad=2)
     ax.set_xticks([])
     ax.grid(False)
+
+
+def _outlined(frame: Frames, mask: npt.NDArray[np.bool_]) -> Frames:
+    """One frame ``(H, W, 3)`` with a bright line, edged in black, around a mask."""
+    import cv2
+
+    lines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    bright = tuple(int(LINES[0][k : k + 2], 16) for k in (1, 3, 5))
+    drawn = np.ascontiguousarray(frame)
+    for colour, width in (((0, 0, 0), 3), (bright, 1)):
+        cv2.drawContours(drawn, lines, -1, colour, width)
+    return drawn
 
 
 def _sampled(clip: Frames, frames: int, label: str) -> tuple[Frames, npt.NDArray[np.int64]]:
