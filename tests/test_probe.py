@@ -4,7 +4,14 @@ from torch import Tensor, nn
 from toys import Deep3d, Linear3d, moving_blob, toy_model
 
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
-from vxhelpers.probe import _check_finite, class_indices, explain_memory, in_batches, probe
+from vxhelpers.probe import (
+    _check_finite,
+    class_indices,
+    explain_memory,
+    in_batches,
+    layer_output,
+    probe,
+)
 
 DEEP = [("conv1", "NCTHW"), ("conv2", "NCTHW"), ("conv3", "NCTHW")]
 
@@ -399,3 +406,13 @@ def test_out_of_memory_says_which_batch_size_to_try() -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 1 TB")
     with pytest.raises(RuntimeError, match="something else"), explain_memory(4):
         raise RuntimeError("something else")
+
+
+def test_a_layers_output_reaches_back_to_the_pixels() -> None:
+    model = deep()
+    x = clips().requires_grad_()
+    found = layer_output(model, x, layer="conv2")
+    (slope,) = torch.autograd.grad(found.sum(), x)
+    assert slope.abs().sum() > 0 and not hooks(model.net)
+    seen = probe(model, x.detach(), layers=["conv2"], gradients=False)
+    torch.testing.assert_close(found.detach(), seen.activations["conv2"])

@@ -114,6 +114,52 @@ def probe(
     )
 
 
+def layer_output(model: Model, x: Tensor, *, layer: str) -> Tensor:
+    """Run clips through a network and return one layer's activations, in the caller's grad mode.
+
+    Unlike `probe`, whose graph starts at the layers, this one reaches back to ``x``; it is what an
+    ascent on the pixels needs.
+
+    Parameters
+    ----------
+    model
+        A network of the zoo.
+    x
+        ``(N, C, T, H, W)`` prepared clips, on the network's device.
+    layer
+        Name of a probe layer.
+
+    Returns
+    -------
+    Tensor
+        ``(N, C, T, H, W)``, or ``(N, C)`` for a pooled layer, whatever the network's own layout.
+
+    Raises
+    ------
+    UnknownNameError
+        If the layer is not the model's; the nearest names are suggested.
+    InputError
+        If ``x`` is no batch of clips, or the layer does not run exactly once in a forward pass.
+    """
+    declared = model.layer(layer)
+    found: list[Any] = []
+
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        tensor, rebuild = _open(output)
+        # A copy: what follows may work in place.
+        found.append(declared.canonical(rebuild(tensor.clone())))
+
+    with model.net.get_submodule(layer).register_forward_hook(hook):
+        model.logits(x)
+    if len(found) != 1:
+        raise InputError(
+            f"layer {layer!r} of model {model.entry.name!r} runs {len(found)} times in a forward "
+            "pass: choose a layer that runs once"
+        )
+    activations: Tensor = found[0]
+    return activations
+
+
 def class_indices(model: Model, target: Target, *, clips: int) -> Tensor | None:
     """Turn a target into ``(clips,)`` int64 class indices; None (the predicted class) stays None.
 
