@@ -3,8 +3,11 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from vxhelpers import evidence_cli
+from vxhelpers import concept_answers, evidence_cli
 from vxhelpers.cli import app
+from vxhelpers.concept_answers import Entrant
+from vxhelpers.evidence import Line
+from vxhelpers.faithfulness import Mean
 
 OWN = """
 import torch
@@ -83,7 +86,7 @@ def test_what_is_there_is_listed() -> None:
         (["--method", "GradCAM"], "did you mean 'Grad-CAM"),
         (["--method", "nothing:here"], "No module named 'nothing'"),
         (["--net", "x3d"], "stage_x3d: no weights of motion, static, shortcut are shipped"),
-        (["--net", "i3d", "--task", "shortcut"], "stage_i3d: no weights of shortcut"),
+        (["--net", "swin3d", "--task", "shortcut"], "stage_swin3d: no weights of shortcut"),
     ],
 )
 def test_what_does_not_exist_is_named(words, why) -> None:
@@ -99,3 +102,27 @@ def test_a_file_of_other_options_or_none_of_ours_is_kept(tmp_path) -> None:
     out.write_text("[1]")
     code, text = vx("--out", str(out), "--method", "centre blob")
     assert code == 1 and "not a board of vx evidence" in text and out.read_text() == "[1]"
+
+
+def test_methods_of_concepts_take_part_by_name_and_stand_apart(own, monkeypatch) -> None:
+    """Two answers where maps give four: below the others, whatever their mean."""
+    asked = []
+
+    def answers(trials, *, rng):
+        asked.append([one.task for one in trials])
+        net = trials[0].model.entry.name
+        return [Line("Video-TCAV", "concepts", net, "motion", q, Mean(1, 1, 1, 2), 0.1)
+                for q in ("where", "what")]  # fmt: skip
+
+    tcav = Entrant("Video-TCAV", "concepts", answers)
+    monkeypatch.setitem(concept_answers.ENTRANTS, "Video-TCAV", tcav)
+    few = ["--net", "c3d", "--count", "2", "--task", "motion", "--task", "static"]
+    code, text = vx(*few, "--method", "Video-TCAV", "--method", "centre blob")
+    assert code == 0 and asked == [["motion", "static"]], text
+    rows = [line.split() for line in text.splitlines()]
+    (head,) = (i for i, row in enumerate(rows) if row[:1] == ["method"])
+    below = enumerate(rows[head:], head)
+    named = [i for i, row in below if row[:1] in (["centre"], ["Video-TCAV"])]
+    assert [rows[i][0] for i in named] == ["centre", "Video-TCAV"]
+    assert "4" in rows[named[0]] and "2" in rows[named[1]] and "+1.00" in rows[named[1]]
+    assert "concepts" in vx("--list")[1]

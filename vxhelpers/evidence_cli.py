@@ -14,9 +14,10 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Column, Table
 
-from vxhelpers.errors import InputError
+from vxhelpers.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
+    from vxhelpers.concept_answers import Entrant
     from vxhelpers.evidence import Line, Method, Trial
 
 console = Console()
@@ -27,7 +28,10 @@ COLUMNS = (*((task, "where") for task in TASKS), ("motion", "when"), ("motion", 
 def evidence(
     method: Annotated[
         list[str] | None,
-        typer.Option(help="Name, or `my_module:my_method`; may be repeated. [default: all named]"),
+        typer.Option(
+            help="Name, or `my_module:my_method`; may be repeated. [default: all named that make "
+            "maps at once]"
+        ),
     ] = None,
     net: Annotated[
         list[str] | None, typer.Option(help="Shipped network; may be repeated. [default: r3d]")
@@ -51,15 +55,23 @@ def evidence(
         PYTHONPATH=. vx evidence --method my_module:my_method --net r3d --net c3d
 
         vx evidence --net c3d --net r3d --net i3d --count 24 --out board.json
+
+    STCE and Video-TCAV first make concepts of training clips, minutes for each network, and take
+    part when they are named. Those who answer fewer questions are listed below the others.
     """
     from vxhelpers import methods as known
+    from vxhelpers.concept_answers import ENTRANTS
     from vxhelpers.evidence import YOURS, find
 
+    everyone: dict[str, Method | Entrant] = {one.name: one for one in known.METHODS} | {**ENTRANTS}
     if names:
-        for one in known.METHODS:
+        for one in everyone.values():
             console.print(f"{one.name}  [dim]{one.family}[/dim]")
         return
-    asked = [find(name) if ":" in name else known.named(name)[0] for name in method or ()]
+    for name in method or ():
+        if ":" not in name and name not in everyone:
+            raise UnknownNameError("method", name, everyone, where="vx evidence --list")
+    asked = [find(name) if ":" in name else everyone[name] for name in method or ()]
     chosen = asked or [*known.METHODS]
     nets, tasks = net or ["r3d"], task or [*TASKS]
     options = {"tasks": tasks, "count": count, "seed": seed}
@@ -87,17 +99,25 @@ def evidence(
 
 
 def board(lines: Sequence["Line"]) -> Table:
-    """Methods, best first, with the mean of their scores over networks."""
+    """Methods, best first, with the mean of their scores over networks.
+
+    n is the number of answers that a skill is the mean of; methods with fewer than others stand
+    apart, below them: means of other questions are not to be compared.
+    """
     from vxhelpers.evidence import ranking
 
     table = Table(
         Column("method", min_width=12),
         Column("skill [95 %]", min_width=13),
+        Column("n", justify="right"),
         *(Column(f"{question} {task}", width=8) for task, question in COLUMNS),
         box=box.SIMPLE,
         padding=(0, 1, 0, 0),
     )
-    for name, mean in ranking(lines):
+    ranked = ranking(lines)
+    most = max((mean.n for _, mean in ranked), default=0)
+    whole = sum(mean.n == most for _, mean in ranked)
+    for place, (name, mean) in enumerate(sorted(ranked, key=lambda item: item[1].n < most), 1):
         mine = [line for line in lines if line.method == name]
         cells = []
         for task, question in COLUMNS:
@@ -106,7 +126,7 @@ def board(lines: Sequence["Line"]) -> Table:
             cells.append(f"{np.mean(told):.2f}" if told else "failed" if here else "")
         skill = f"{mean.value:+.2f}"
         skill += f" [{mean.low:+.2f}, {mean.high:+.2f}]" if mean.n > 1 else ""
-        table.add_row(escape(name), skill, *cells)
+        table.add_row(escape(name), skill, f"{mean.n}", *cells, end_section=place == whole)
     return table
 
 
@@ -123,10 +143,11 @@ def _trials(net: str, tasks: Sequence[str], count: int, seed: int) -> list["Tria
     return [trial(t, zoo.load(entry, weights=t), count=count, rng=rng) for t in shipped]
 
 
-def _judged(method: "Method", trials: Sequence["Trial"], seed: int) -> list["Line"]:
-    from vxhelpers.evidence import judge
+def _judged(one: "Method | Entrant", trials: Sequence["Trial"], seed: int) -> list["Line"]:
+    from vxhelpers.evidence import Method, judge
 
-    return judge(method, trials, rng=np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    return judge(one, trials, rng=rng) if isinstance(one, Method) else one.lines(trials, rng=rng)
 
 
 def _load(path: Path | None, options: dict[str, Any]) -> list["Line"]:
