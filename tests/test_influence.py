@@ -5,7 +5,7 @@ import torch
 from vxhelpers import zoo
 from vxhelpers.data import open_data
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
-from vxhelpers.influence import Influence, tracin
+from vxhelpers.influence import Influence, self_influence, tracin
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,31 @@ def test_a_training_clip_helps_itself_and_predicted_classes_are_the_default(sett
     predicted = model.logits(x).argmax(1).tolist()
     same = tracin(model, clips, labels, x, target=predicted)
     np.testing.assert_array_equal(tracin(model, clips, labels, x).scores, same.scores)
+
+
+def test_influence_on_itself_is_the_diagonal_and_rises_with_a_wrong_label(setting) -> None:
+    model, clips, labels, _, _ = setting
+    before = zoo.digest(model.net)
+    own = tracin(model, clips, labels, model.prepare(clips), target=labels).scores
+    for batch_size in (1, 5):
+        found = self_influence(model, clips, labels, batch_size=batch_size)
+        np.testing.assert_allclose(found, np.diag(own), rtol=1e-3)
+    with torch.no_grad():
+        least = model.logits(model.prepare(clips)).argmin(1).tolist()
+    assert (self_influence(model, clips, least) > found).all()
+    assert zoo.digest(model.net) == before
+    assert not any(p.grad is not None for p in model.net.parameters())
+    with pytest.raises(InputError, match="1 labels for 12 training clips"):
+        self_influence(model, clips, labels[:1])
+
+
+@pytest.mark.parametrize("name", ["stage_r3d", "stage_i3d", "stage_swin3d"])
+def test_other_networks_classifiers_are_read_in_their_layout(setting, name) -> None:
+    _, clips, labels, x, targets = setting
+    model = zoo.load(name, weights="motion")
+    found = tracin(model, clips[:3], labels[:3], x[:2], target=targets[:2]).scores
+    slow = by_hand(model, clips[:3], labels[:3], x[:2], targets[:2])
+    np.testing.assert_allclose(found, slow, rtol=1e-3, atol=1e-5 * np.abs(slow).max())
 
 
 def test_the_most_helpful_and_the_most_harmful() -> None:

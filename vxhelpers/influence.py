@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from vxhelpers.clip import Clip
 from vxhelpers.errors import InputError, NotFiniteError
 from vxhelpers.probe import Target, class_indices, in_batches
 from vxhelpers.zoo import Model, load
+
+if TYPE_CHECKING:
+    from captum.influence import TracInCPFast
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,17 +89,8 @@ def tracin(
     NotFiniteError
         If a score is NaN or infinite; names both clips.
     """
-    from captum.influence import TracInCPFast
-
-    if len(train) != len(labels) or not len(train):
-        raise InputError(
-            f"{len(labels)} labels for {len(train)} training clips: one for each, and one at least"
-        )
-    if model.net.training:
-        raise InputError(f"model {model.entry.name!r} is in training mode: call model.net.eval()")
-    known = class_indices(model, list(labels), clips=len(train))
+    data = _training(model, train, labels)
     wanted = class_indices(model, target, clips=len(x))
-    assert known is not None
     if wanted is None:
         with torch.no_grad():
             parts = in_batches(
@@ -105,24 +99,39 @@ def tracin(
                 batch_size=batch_size,
             )
             wanted = torch.cat([*parts])
-    states = [_state(model, path) for path in checkpoints] or [model.net.state_dict()]
-    with _restored(model.net):
-        method = TracInCPFast(
-            model.net,
-            model.net.get_submodule(model.entry.head),
-            _Prepared(model, train, known),
-            [*range(len(states))],
-            checkpoints_load_func=lambda net, k: _become(net, states[k]),
-            loss_fn=nn.CrossEntropyLoss(reduction="sum"),
-            batch_size=batch_size,
-        )
+    with _method(model, data, checkpoints, batch_size) as method:
         inputs = (x.to(model.device), wanted.to(model.device))
         found = method.influence(inputs, show_progress=progress)
     scores = found.detach().double().cpu().numpy()
     if not np.isfinite(scores).all():
         clip, other = np.argwhere(~np.isfinite(scores))[0]
         raise NotFiniteError(f"clip {clip} and training clip {other}: NaN or infinite influence")
-    return Influence(scores, len(states))
+    return Influence(scores, len(checkpoints) or 1)
+
+
+def self_influence(
+    model: Model,
+    train: Sequence[Clip],
+    labels: Sequence[int | str],
+    *,
+    checkpoints: Sequence[str | Path] = (),
+    batch_size: int = 16,
+    progress: bool = False,
+) -> npt.NDArray[np.float64]:
+    """Score what a step on each training clip would do to its own loss: ``(M,)``, 0 or more.
+
+    Section 4.1 of the paper of `tracin`: clips with a wrong label have a large score, as have rare
+    ones. One forward pass a clip and checkpoint; parameters, deviations and errors are those of
+    `tracin`. float64.
+    """
+    data = _training(model, train, labels)
+    with _method(model, data, checkpoints, batch_size) as method:
+        found = method.self_influence(show_progress=progress)
+    scores: npt.NDArray[np.float64] = found.detach().double().cpu().numpy()
+    if not np.isfinite(scores).all():
+        clip = int((~np.isfinite(scores)).argmax())
+        raise NotFiniteError(f"training clip {clip}: NaN or infinite influence on itself")
+    return scores
 
 
 class _Prepared(Dataset[tuple[Tensor, Tensor]]):
@@ -136,6 +145,39 @@ class _Prepared(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
         return self.model.prepare(self.clips[i])[0], self.labels[i]
+
+
+def _training(model: Model, train: Sequence[Clip], labels: Sequence[int | str]) -> _Prepared:
+    """Training clips with their classes, checked."""
+    if len(train) != len(labels) or not len(train):
+        raise InputError(
+            f"{len(labels)} labels for {len(train)} training clips: one for each, and one at least"
+        )
+    if model.net.training:
+        raise InputError(f"model {model.entry.name!r} is in training mode: call model.net.eval()")
+    known = class_indices(model, list(labels), clips=len(train))
+    assert known is not None  # a list of labels always has indices
+    return _Prepared(model, train, known)
+
+
+@contextmanager
+def _method(
+    model: Model, data: _Prepared, checkpoints: Sequence[str | Path], batch_size: int
+) -> Iterator["TracInCPFast"]:
+    """captum's method over all checkpoints; the network is put back when done."""
+    from captum.influence import TracInCPFast
+
+    states = [_state(model, path) for path in checkpoints] or [model.net.state_dict()]
+    with _restored(model.net):
+        yield TracInCPFast(
+            model.net,
+            model.net.get_submodule(model.entry.head),
+            data,
+            [*range(len(states))],
+            checkpoints_load_func=lambda net, k: _become(net, states[k]),
+            loss_fn=nn.CrossEntropyLoss(reduction="sum"),
+            batch_size=batch_size,
+        )
 
 
 def _state(model: Model, path: str | Path) -> dict[str, Tensor]:
