@@ -2,7 +2,8 @@
 
     python studies/evidence_planted.py [--nets r3d c3d] [--seeds 0 1 2] [--methods Grad-CAM RISE]
 
-All methods of `vxhelpers.methods`, those that are wrong on purpose too, explain the same test clips
+All methods of `vxhelpers.methods`, those that are wrong on purpose too, and those of concepts
+(`vxhelpers.concept_answers`: they answer what they can) explain the same test clips
 of the three planted tasks (``motion``, ``static``, ``shortcut``) in the embedded networks with
 several training seeds, and in networks that were never trained. The questions, and that chance is
 one half in each, are those of `vxhelpers.evidence`.
@@ -54,6 +55,7 @@ from networks import ROOT, WEIGHTS, network
 from records import tidy
 
 from vxhelpers import methods
+from vxhelpers.concept_answers import ENTRANTS
 from vxhelpers.errors import VxError
 from vxhelpers.evidence import QUESTIONS, Line, Trial, judge, trial
 
@@ -63,8 +65,16 @@ SEEDS = (0, 1, 2)
 TASKS = ("motion", "static", "shortcut")
 SORTS = ("trained", "random")
 COLUMNS = ["task", "question", "value", "low", "high", "n", "seconds"]
-METHODS = {method.name: method for method in methods.METHODS}
-DEAR = ("occlusion", "Score-CAM", "LIME", "kernel SHAP", "RISE")  # hundreds of passes a map
+METHODS = {method.name: method for method in (*methods.METHODS, *ENTRANTS.values())}
+# A hundred passes a map, or more.
+DEAR = (
+    *ENTRANTS,
+    "occlusion",
+    "Score-CAM",
+    "LIME",
+    "kernel SHAP",
+    "RISE",
+)  # hundreds of passes a map
 
 
 @dataclass(frozen=True, order=True)
@@ -176,11 +186,10 @@ def study(
             continue
         if records.done(record, cell, digest):
             continue
-        method = METHODS[cell.method]
         if cell.method in DEAR:
             trials = [first(one, options.few) for one in trials]
-        lines = judge(method, trials, rng=np.random.default_rng(options.clips))
-        found = {"family": method.family, "digest": digest[:16], "right": right}
+        lines = ask(cell.method, trials, seed=options.clips)
+        found = {"family": METHODS[cell.method].family, "digest": digest[:16], "right": right}
         found["rows"] = [row(line) for line in lines]
         if failed := [line.failed for line in lines if line.failed]:
             found["failed"] = failed[0]
@@ -212,6 +221,14 @@ def material(
         digest.update(model.digest.encode())
         trials.append(one)
     return trials, digest.hexdigest(), right
+
+
+def ask(name: str, trials: Sequence[Trial], *, seed: int) -> list[Line]:
+    """A method's answers to all questions that it is asked."""
+    rng = np.random.default_rng(seed)
+    if name in ENTRANTS:
+        return ENTRANTS[name].lines(trials, rng=rng)
+    return judge(methods.named(name)[0], trials, rng=rng)
 
 
 def first(one: Trial, count: int) -> Trial:
