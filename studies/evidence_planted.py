@@ -67,14 +67,7 @@ SORTS = ("trained", "random")
 COLUMNS = ["task", "question", "value", "low", "high", "n", "seconds"]
 METHODS = {method.name: method for method in (*methods.METHODS, *ENTRANTS.values())}
 # A hundred passes a map, or more.
-DEAR = (
-    *ENTRANTS,
-    "occlusion",
-    "Score-CAM",
-    "LIME",
-    "kernel SHAP",
-    "RISE",
-)  # hundreds of passes a map
+DEAR = (*ENTRANTS, "occlusion", "Score-CAM", "LIME", "kernel SHAP", "RISE")
 
 
 @dataclass(frozen=True, order=True)
