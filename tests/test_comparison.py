@@ -138,7 +138,9 @@ def test_clips_without_evidence_are_not_scored():
     maps = evidence.astype(float)
     assert comparison.recovered(maps, evidence).tolist() == [1, 1]
     assert comparison.mean_over_clips(comparison.recovered(maps[:1], evidence[:1])) is None
-    assert comparison.best({"a": answer(maps[1:2])}, evidence[1:2]) is None
+    assert comparison.ranked({"a": answer(-maps), "b": answer(maps)}, evidence) == ["b", "a"]
+    nothing = {"z": answer(maps[1:2]), "x": answer(None), "a": answer(maps[1:2])}
+    assert comparison.ranked(nothing, evidence[1:2]) == ["z", "a"]
 
 
 def test_above_names_what_is_better_clip_by_clip():
@@ -148,7 +150,37 @@ def test_above_names_what_is_better_clip_by_clip():
     blank = {"good": answer(poor), "same": answer(poor), "alone": answer(None)}
     assert comparison.above(answers, blank, evidence) == ["good"]
     assert comparison.above(blank, answers, evidence) == []
-    assert comparison.best(blank | {"good": answer(good)}, evidence) == "good"
+
+
+def test_the_words_say_what_was_measured(one):
+    evidence, rng = known(), np.random.default_rng(0)
+    good, poor = evidence.astype(float), rng.standard_normal(evidence.shape)
+    wrong = {"bad": answer(-good), "poor": answer(poor)}
+    told = comparison.verdict({"a": answer(good)}, {"a": answer(poor)}, wrong, evidence)
+    assert "clip by clip: a. Better than the best of the wrong ones (poor): a." in told
+    told = comparison.verdict({"a": answer(poor)}, {"a": answer(poor)}, wrong, evidence)
+    assert "clip by clip: none." in told and "(poor): none. **On these clips a map that" in told
+    assert "**3 clips say next to nothing**" in told
+    told = comparison.verdict({"a": answer(good)}, {}, wrong, known() & False)
+    assert "nothing can be said" in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("motion", "Here the evidence is planted: of all that is in these clips, *racket* and *ar"),
+        ("natural", "**Nothing was planted in these scenes.** The maps are held against *racket*"),
+        ("unknown", "nobody has drawn where their evidence is"),
+    ],
+)
+def test_what_is_known_is_said_by_kind(one, kind, words):
+    told = comparison.known_evidence(replace(one, kind=kind), ["racket", "arm"])
+    right = one.model.logits(one.x).argmax(1)
+    assert words in told
+    of_all = comparison.known_evidence(replace(one, kind=kind, target=right), ["racket"])
+    assert of_all.endswith(" Of 2 clips 2 are recognised.")
+    of_none = comparison.known_evidence(replace(one, kind=kind, target=right + 1), ["racket"])
+    assert "Of 2 clips 0 are recognised; of the others" in of_none
 
 
 # tables

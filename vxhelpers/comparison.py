@@ -16,6 +16,7 @@ from vxhelpers.data import DataSet
 from vxhelpers.errors import InputError
 from vxhelpers.evidence import Method, Trial, attribute, trial
 from vxhelpers.faithfulness import Mean, mean_interval
+from vxhelpers.measures import logits
 from vxhelpers.recovery import Flags, Values, where
 from vxhelpers.zoo import Model
 
@@ -157,14 +158,59 @@ def above(answers: Answers, others: Answers, evidence: Flags) -> list[str]:
     return named
 
 
-def best(answers: Answers, evidence: Flags) -> str | None:
-    """Name the method that finds evidence best in the mean; None where nothing can be scored."""
-    means = {
-        name: float(values.mean())
-        for name, one in answers.items()
-        if one.maps is not None and len(values := recovered(one.maps, evidence))
-    }
-    return max(means, key=lambda name: means[name]) if means else None
+def ranked(answers: Answers, evidence: Flags) -> list[str]:
+    """Methods that ran, those first whose maps find evidence best in the mean.
+
+    In the order given where nothing can be scored.
+    """
+    ran = {name: one.maps for name, one in answers.items() if one.maps is not None}
+    scores = {name: recovered(maps, evidence) for name, maps in ran.items()}
+    return sorted(ran, key=lambda name: -float(scores[name].mean()) if len(scores[name]) else 0)
+
+
+# ---- in words ------------------------------------------------------------------------------------
+
+
+def known_evidence(one: Trial, names: Sequence[str]) -> str:
+    """Say what maps of these clips are held against, what that is worth, how many are known."""
+    right = logits(one.model, one.x, batch_size=16).argmax(1) == one.target
+    told = f" Of {len(right)} clips {int(right.sum())} are recognised"
+    told += "." if right.all() else "; of the others, maps explain what the network did not answer."
+    if one.kind == "unknown":
+        return (
+            "**Nothing was planted in these clips, and nobody has drawn where their evidence is.** "
+            "The maps are held against where a clip moves most, at most a tenth of it: a stand-in "
+            "that may be wrong, so that nothing below says whether a map is right." + told
+        )
+    seen = " and ".join(f"*{name}*" for name in names)
+    if one.kind == "natural":
+        return (
+            f"**Nothing was planted in these scenes.** The maps are held against {seen}, which "
+            "could decide; whether it does is not known, so a low number is no proof against a map."
+            + told
+        )
+    return (
+        f"Here the evidence is planted: of all that is in these clips, {seen} "
+        f"{'decides' if len(names) == 1 else 'decide'}, and all else tells nothing." + told
+    )
+
+
+def verdict(answers: Answers, blank: Answers, wrong: Answers, evidence: Flags) -> str:
+    """Say which methods beat the same with random weights, and the best of the wrong ones."""
+    count = len(recovered(evidence.astype(float), evidence))
+    if count < 2:
+        return "**Fewer than two of these clips have evidence to find: nothing can be said.**"
+    rivals = ranked(wrong, evidence)
+    learned = above(answers, blank, evidence)
+    clear = above(answers, dict.fromkeys(answers, wrong[rivals[0]]), evidence) if rivals else []
+    return (
+        "Better than the same map of a network with random weights, clip by clip: "
+        f"{_list(learned)}. Better than the best of the wrong ones ({rivals[0] if rivals else '-'}"
+        f"): {_list(clear)}."
+        + ("" if clear else " **On these clips a map that never asked the network finds the "
+           "evidence as well as this family does.**")
+        + (f" **{count} clips say next to nothing**, whatever the intervals." if count < 6 else "")
+    )  # fmt: skip
 
 
 # ---- tables, as Markdown -------------------------------------------------------------------------
@@ -252,6 +298,10 @@ def _counted(net: nn.Module) -> Iterator[list[int]]:
         yield passes
     finally:
         handle.remove()
+
+
+def _list(names: Sequence[str]) -> str:
+    return "; ".join(names) or "none"
 
 
 def _cell(mean: Mean | None) -> str:
