@@ -5,7 +5,7 @@ import torch
 from vxhelpers import stage, zoo
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.evidence import attribute
-from vxhelpers.methods import METHODS, WRONG, named, pixels
+from vxhelpers.methods import METHODS, WRONG, hiding, named, pixels
 from vxhelpers.sampling import view
 
 
@@ -62,3 +62,17 @@ def test_methods_that_do_not_fit_a_network_say_which_do(clip) -> None:
     for method in named("guided backpropagation", "deep Taylor", "saliency tubes"):
         with pytest.raises(InputError, match=f"^{method.name}: .*(Grad-CAM|gradient)"):
             attribute(method, swin, x, target=torch.tensor([0]), rng=np.random.default_rng(0))
+
+
+def test_hiding_takes_as_many_views_as_asked(clip) -> None:
+    model, _, x = clip
+    seen = []
+    handle = model.net.register_forward_hook(lambda _net, inputs, _out: seen.append(len(inputs[0])))
+    counts = {}
+    for method in hiding(views=12, segments=4):
+        seen.clear()
+        rng = np.random.default_rng(0)
+        attribute(method, model, x[:1], target=torch.tensor([0]), rng=rng)
+        counts[method.name] = sum(seen)
+    handle.remove()
+    assert counts == {"occlusion": 65, "RISE": 12, "LIME": 12, "kernel SHAP": 12}

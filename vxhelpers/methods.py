@@ -5,6 +5,7 @@ or a field guide compares. For other settings call the modules themselves.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -72,8 +73,10 @@ def _hidden(model: Model, x: Tensor, *, target: Tensor, rng: np.random.Generator
     return occlusion(model, x, window=box, strides=box, target=target)
 
 
-def _views(model: Model, x: Tensor, *, target: Tensor, rng: np.random.Generator) -> Tensor:
-    return rise(model, x, samples=300, target=target, rng=rng)
+def _views(
+    model: Model, x: Tensor, *, target: Tensor, rng: np.random.Generator, samples: int = 300
+) -> Tensor:
+    return rise(model, x, samples=samples, target=target, rng=rng)
 
 
 def _pieces(
@@ -83,11 +86,13 @@ def _pieces(
     target: Tensor,
     rng: np.random.Generator,
     function: Callable[..., Tensor],
+    samples: int = 200,
+    segments: int = SEGMENTS,
 ) -> Tensor:
     """LIME or kernel SHAP over supervoxels, 200 views."""
-    cuts = segment(pixels(model, x), [SEGMENTS])
+    cuts = segment(pixels(model, x), [segments])
     volumes = [cut.labels[0] for cut in cuts]
-    return function(model, x, segments=volumes, samples=200, target=target, rng=rng)
+    return function(model, x, segments=volumes, samples=samples, target=target, rng=rng)
 
 
 def _temporal(model: Model, x: Tensor, *, target: Tensor, rng: np.random.Generator) -> Tensor:
@@ -164,3 +169,17 @@ def named(*names: str) -> Sequence[Method]:
         if name not in known:
             raise UnknownNameError("method", name, known, where="vxhelpers.methods")
     return [known[name] for name in names] if names else METHODS
+
+
+def hiding(*, views: int, segments: int) -> Sequence[Method]:
+    """Occlusion, RISE, LIME and kernel SHAP with fewer or more random views and supervoxels.
+
+    Occlusion draws no views: its boxes stay as they are.
+    """
+    pieces = {"samples": views, "segments": segments}
+    options = {"RISE": {"samples": views}, "LIME": pieces, "kernel SHAP": pieces}
+    family = (one for one in METHODS if one.family == "hiding parts")
+    return [
+        replace(one, attribute=partial(one.attribute, **options.get(one.name, {})))
+        for one in family
+    ]
