@@ -161,6 +161,8 @@ def test_the_words_say_what_was_measured(one):
     told = comparison.verdict({"a": answer(poor)}, {"a": answer(poor)}, wrong, evidence)
     assert "clip by clip: none." in told and "(poor): none. **On these clips a map that" in told
     assert "**3 clips say next to nothing**" in told
+    told = comparison.verdict({"a": answer(-poor)}, {"a": answer(-good)}, wrong, evidence)
+    assert "clip by clip: none." in told  # better than with random weights, not than chance
     told = comparison.verdict({"a": answer(good)}, {}, wrong, known() & False)
     assert "nothing can be said" in told
 

@@ -201,10 +201,12 @@ def verdict(answers: Answers, blank: Answers, wrong: Answers, evidence: Flags) -
     if count < 2:
         return "**Fewer than two of these clips have evidence to find: nothing can be said.**"
     rivals = ranked(wrong, evidence)
-    learned = above(answers, blank, evidence)
+    chance = {name: replace(one, maps=np.zeros(evidence.shape)) for name, one in answers.items()}
+    beyond = above(answers, chance, evidence)
+    learned = [name for name in above(answers, blank, evidence) if name in beyond]
     clear = above(answers, dict.fromkeys(answers, wrong[rivals[0]]), evidence) if rivals else []
     return (
-        "Better than the same map of a network with random weights, clip by clip: "
+        "Better than chance and than the same map of a network with random weights, clip by clip: "
         f"{_list(learned)}. Better than the best of the wrong ones ({rivals[0] if rivals else '-'}"
         f"): {_list(clear)}."
         + ("" if clear else " **On these clips a map that never asked the network finds the "
