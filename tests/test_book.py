@@ -60,6 +60,7 @@ def test_parameters_are_plain_and_complete(script: Path) -> None:
     exec(cells[0].source, {"__builtins__": {}}, values)
     target = Target(**values)  # type: ignore[arg-type]
     optional = {"detector", "objects", "concepts"}  # of the chapters on concepts
+    optional.add("apart")  # of paths alone
     assert set(target.__dict__) - optional <= set(values)
     assert target.profile in PROFILES
 

@@ -196,7 +196,9 @@ def test_a_chapter_without_parameters_is_named(tmp_path: Path) -> None:
 def test_a_chapter_gets_the_parameters_that_it_names(tmp_path: Path) -> None:
     plain = runs.parameters_of(TINY, TENNIS)
     assert plain == {
-        k: v for k, v in TENNIS.__dict__.items() if k not in ("detector", "objects", "concepts")
+        k: v
+        for k, v in TENNIS.__dict__.items()
+        if k not in ("detector", "objects", "concepts", "apart")
     }
     chapter = tmp_path / "finds.py"
     chapter.write_text(

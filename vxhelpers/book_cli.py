@@ -1,30 +1,36 @@
 """The commands ``vx run``, ``vx book`` and ``vx pair``."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from vxhelpers import pairs, provenance, publish, runs, targets
+from vxhelpers import locks, pairs, plans, progress, provenance, publish, runs, targets
 from vxhelpers.errors import InputError, UnknownNameError
 
 console = Console()
 _BOOK = provenance.PACKAGE.parent / "book"
 
-Actions = Annotated[list[str] | None, typer.Option("--action", help="Class; may be repeated.")]
+Actions = Annotated[
+    list[str] | None,
+    typer.Option("--action", "--actions", help="Class; may be repeated. `all` for every class."),
+]
 Dataset = Annotated[str | None, typer.Option(help="stage:TASK or the name of a manifest.")]
 ManifestFile = Annotated[Path | None, typer.Option(help="Manifest of your own videos (CSV).")]
 Root = Annotated[Path | None, typer.Option(help="Folder that the manifest's paths start from.")]
-ModelName = Annotated[str | None, typer.Option("--model", help="Entry of the zoo.")]
-Weights = Annotated[str | None, typer.Option(help="Weights file, or the name of shipped weights.")]
+ModelNames = Annotated[
+    list[str] | None, typer.Option("--model", help="Entry of the zoo; may be repeated.")
+]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option(help="Weights file, or name of shipped weights; may be repeated, as --model."),
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
 Profile = Annotated[str | None, typer.Option(help="standard, or quick for fewer clips.")]
 DetectorName = Annotated[
@@ -39,7 +45,18 @@ Concepts = Annotated[
 ]
 Chapters = Annotated[list[str] | None, typer.Option("--chapter", help="Chapter; all unless given.")]
 Out = Annotated[Path | None, typer.Option(help="Build folder.", show_default="build")]
-Jobs = Annotated[int, typer.Option(min=1, help="Chapters at a time.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Chapters at a time here.", show_default="2")]
+PlanFile = Annotated[
+    Path | None,
+    typer.Option("--plan", help="YAML file that says what the flags do; flags go before it."),
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of a Dask scheduler: run on its workers.")
+]
+SlurmWords = Annotated[
+    str | None,
+    typer.Option("--slurm", help="Run on a SLURM cluster, asked for: name=value,name=value."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Run again what has not changed, too.")]
 Sources = Annotated[Path, typer.Option("--book", help="Folder of the chapters' sources.")]
 
@@ -49,7 +66,7 @@ def run(
     dataset: Dataset = None,
     manifest: ManifestFile = None,
     root: Root = None,
-    model: ModelName = None,
+    model: ModelNames = None,
     weights: Weights = None,
     seed: Seed = None,
     profile: Profile = None,
@@ -57,29 +74,30 @@ def run(
     objects: Objects = None,
     concepts: Concepts = None,
     chapter: Chapters = None,
+    plan: PlanFile = None,
+    scheduler: Scheduler = None,
+    slurm: SlurmWords = None,
     out: Out = None,
-    jobs: Jobs = 2,
+    jobs: Jobs = None,
     force: Force = False,
     sources: Sources = _BOOK,
 ) -> None:
-    """Run the chapters for each class; what has not changed since the last time is kept."""
-    chosen = _choose(
-        sources,
-        action,
-        dataset,
-        manifest,
-        root,
-        model,
-        weights,
-        seed,
-        profile,
-        detector,
-        objects,
-        concepts,
+    """Run the chapters for each class; what has not changed since the last time is kept.
+
+    Examples: `vx run --action running --chapter gradcam` ·
+    `vx run --action all --dataset stage:kth --model stage_c3d --model stage_r3d` ·
+    `vx run --plan plan.yml --slurm queue=gpu,workers=8`
+    """
+    asked = plans.Plan(
+        **_said(locals()),
+        chapters=tuple(chapter or ()),
+        scheduler=scheduler,
+        slurm=None if slurm is None else plans.slurm_from(slurm),
     )
-    told = any((action, dataset, manifest, model, weights))
-    plan = _plan(sources, chosen, chapter, theirs=bool(chapter) and told)
-    _run(plan, out=out or sources.parent / "build", workers=jobs, force=force)
+    asked = asked if plan is None else asked.over(plans.read_plan(plan))
+    told = any((asked.actions, asked.dataset, asked.manifest, asked.models, asked.weights))
+    pairs_ = _pairs(sources, asked, theirs=bool(asked.chapters) and told)
+    _run(pairs_, asked, out=Path(asked.out or sources.parent / "build"))
 
 
 def book(
@@ -87,41 +105,47 @@ def book(
     dataset: Dataset = None,
     manifest: ManifestFile = None,
     root: Root = None,
-    model: ModelName = None,
+    model: ModelNames = None,
     weights: Weights = None,
     seed: Seed = None,
     profile: Profile = None,
     detector: DetectorName = None,
     objects: Objects = None,
     concepts: Concepts = None,
+    plan: PlanFile = None,
     out: Out = None,
-    jobs: Jobs = 2,
+    jobs: Jobs = None,
     force: Force = False,
     sources: Sources = _BOOK,
 ) -> None:
     """Run what is missing, then build the book of all chosen classes as HTML."""
-    chosen = _choose(
-        sources,
-        action,
-        dataset,
-        manifest,
-        root,
-        model,
-        weights,
-        seed,
-        profile,
-        detector,
-        objects,
-        concepts,
-    )
-    out = out or sources.parent / "build"
-    plan = _plan(sources, chosen, None)
-    done = _run(plan, out=out, workers=jobs, force=force)
+    asked = plans.Plan(**_said(locals()))
+    asked = asked if plan is None else asked.over(plans.read_plan(plan))
+    if asked.chapters:
+        raise InputError("a book holds all chapters: take `chapters` out of the plan, or `vx run`")
+    pairs_ = _pairs(sources, asked)
+    folder = Path(asked.out or sources.parent / "build")
+    done = _run(pairs_, asked, out=folder)
     config = sources.parent / "_config.yml"
-    with _interruptible(), console.status("building the pages"):
-        index, anew = publish.publish(done, book=sources, config=config, out=out)
+    with _interruptible(), console.status("building the pages"), locks.hold(folder):
+        index, anew = publish.publish(done, book=sources, config=config, out=folder)
     console.print("built" if anew else "nothing has changed", style="green", end=": ")
     console.print(str(index.absolute()), markup=False, highlight=False, soft_wrap=True)
+
+
+def _said(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """What the flags that `run` and `book` share say, under a plan's names."""
+    names = flags["action"] or []
+    paths = {name: flags[name] for name in ("manifest", "root", "concepts", "out")}
+    return {
+        "actions": "all" if names == ["all"] else tuple(names),
+        "models": tuple(flags["model"] or ()),
+        "weights": tuple(flags["weights"] or ()),
+        "objects": tuple(flags["objects"] or ()),
+        **{name: None if path is None else str(path) for name, path in paths.items()},
+        **{name: flags[name] for name in ("dataset", "seed", "profile", "detector", "jobs")},
+        "force": flags["force"] or None,
+    }
 
 
 def pair(sources: Sources = _BOOK) -> None:
@@ -131,62 +155,54 @@ def pair(sources: Sources = _BOOK) -> None:
     console.print(f"{len(scripts)} chapters, {len(written)} notebooks written", highlight=False)
 
 
-def _choose(
-    sources: Path,
-    action: list[str] | None,
-    dataset: str | None,
-    manifest: Path | None,
-    root: Path | None,
-    model: str | None,
-    weights: str | None,
-    seed: int | None,
-    profile: str | None,
-    detector: str | None,
-    objects: list[str] | None,
-    concepts: Path | None,
-) -> list[targets.Target]:
-    if dataset is not None and manifest is not None:
+def _choose(sources: Path, asked: plans.Plan) -> list[targets.Target]:
+    """The targets of a plan: each class with each network, checked."""
+    if asked.dataset is not None and asked.manifest is not None:
         raise InputError("--dataset and --manifest both name the data; give one of them")
-    if profile not in (None, *targets.PROFILES):
-        raise UnknownNameError("profile", str(profile), targets.PROFILES)
-    if model is not None:
+    if asked.profile not in (None, *targets.PROFILES):
+        raise UnknownNameError("profile", str(asked.profile), targets.PROFILES)
+    if asked.models:
         from vxhelpers import zoo
 
-        if model not in zoo.names():
-            raise UnknownNameError("model", model, zoo.names(), where="the zoo")
-    chosen = targets.choose(
-        targets.read_table(sources / "_book.yml"),
-        actions=action or (),
-        dataset=str(manifest) if manifest else dataset,
-        root=str(root) if root else None,
-        model=model,
-        weights=weights,
-        seed=seed,
-        profile=profile,
-        detector=detector,
-        objects=objects,
-        concepts=str(concepts) if concepts else None,
-    )
+        for model in asked.models:
+            if model not in zoo.names():
+                raise UnknownNameError("model", model, zoo.names(), where="the zoo")
+    table = targets.read_table(sources / "_book.yml")
+    by_network = [
+        targets.choose(
+            table,
+            actions=asked.actions,
+            dataset=asked.manifest or asked.dataset,
+            root=asked.root,
+            model=model,
+            weights=weights,
+            seed=asked.seed,
+            profile=asked.profile,
+            detector=asked.detector,
+            objects=asked.objects or None,
+            concepts=asked.concepts,
+        )
+        for model, weights in asked.networks()
+    ]
+    chosen = [target for one_class in zip(*by_network, strict=True) for target in one_class]
+    chosen = list(dict.fromkeys(chosen))
     targets.check(chosen)
     return chosen
 
 
-def _plan(
-    sources: Path,
-    chosen: Sequence[targets.Target],
-    names: Sequence[str] | None,
-    *,
-    theirs: bool = False,
+def _pairs(
+    sources: Path, asked: plans.Plan, *, theirs: bool = False
 ) -> list[tuple[targets.Target, Path]]:
     """What to run: each chapter for each class; those that the book holds once, for their own.
 
     With ``theirs``, those too are run for the chosen classes.
     """
+    chosen = _choose(sources, asked)
     scripts = {script.stem: script for script in publish.chapter_scripts(sources)}
-    for name in names or ():
+    for name in asked.chapters:
         if name not in scripts:
             raise UnknownNameError("chapter", name, scripts, where=str(sources / "_toc.yml"))
-    wanted = [scripts[name] for name in dict.fromkeys(names or scripts)]
+    wanted = [scripts[name] for name in dict.fromkeys(asked.chapters or scripts)]
     single = set() if theirs else publish.once(sources)
     seed, profile = chosen[0].seed, chosen[0].profile
     return [
@@ -212,25 +228,15 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run(plan: Sequence[tuple[targets.Target, Path]], **options: Any) -> list[runs.Run]:
-    """Run with a line a chapter; raise `typer.Exit` after a table of failures if there are any."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with _interruptible(), Progress(*columns, console=console, transient=True) as progress:
-        tasks: dict[tuple[targets.Target, Path], Any] = {}
-
-        def report(event: runs.Run | tuple[targets.Target, Path]) -> None:
-            if isinstance(event, tuple):
-                target, chapter = event
-                tasks[event] = progress.add_task(escape(f"{target.action}: {chapter.stem}"))
-                return
-            if (task := tasks.get((event.target, event.chapter))) is not None:
-                progress.remove_task(task)
-            if event.status != "kept":
-                cost = f" {event.record['seconds']:.0f} s" if event.record else ""
-                text = f"{event.status}{cost}  {event.target.action}: {event.chapter.stem}"
-                console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-        done = runs.run_chapters(plan, report=report, **options)
+def _run(
+    wanted: Sequence[tuple[targets.Target, Path]], asked: plans.Plan, *, out: Path
+) -> list[runs.Run]:
+    """Run and show how it goes on; raise `typer.Exit` after a table of failures, if any."""
+    workers = asked.jobs or 2
+    with _interruptible(), progress.shown(console, wanted, out=out, workers=workers) as report:
+        done = runs.run_chapters(
+            wanted, out=out, workers=workers, force=bool(asked.force), report=report
+        )
     kept = sum(run.status == "kept" for run in done)
     console.print(f"{len(done)} chapters: {kept} kept, {len(done) - kept} run", highlight=False)
     if failed := [run for run in done if run.failure]:
@@ -246,6 +252,6 @@ def _failures(failed: Sequence[runs.Run]) -> Table:
     for run in failed:
         failure = run.failure
         assert failure is not None
-        words = (run.target.action, run.chapter.stem, failure.cell, failure.error)
+        words = (run.target.label, run.chapter.stem, failure.cell, failure.error)
         table.add_row(*map(Text, (*words, str(failure.notebook or "none"))))
     return table

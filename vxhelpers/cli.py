@@ -15,7 +15,7 @@ from rich.progress import track
 from rich.table import Table
 from typer.core import TyperGroup
 
-from vxhelpers import book_cli, concepts_cli, evidence_cli
+from vxhelpers import book_cli, concepts_cli, evidence_cli, results_cli
 from vxhelpers.errors import InputError, VxError
 
 
@@ -48,6 +48,8 @@ app.add_typer(data, name="data")
 app.add_typer(concepts_cli.app, name="concepts")
 for command in (book_cli.run, book_cli.book, book_cli.pair, evidence_cli.evidence):
     app.command()(command)
+app.command()(results_cli.results)
+app.command()(results_cli.plan)
 
 
 @app.callback()

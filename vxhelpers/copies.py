@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
+from vxhelpers.metrics import MIME
+
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,})\s*(\{[^}]+\})?[^`]*$")
 _DEFINITION = re.compile(
     r"(?P<open>^\(|^\s*:(?:name|label):\s+|\$\$\s*\()(?P<label>[^\s()]+)(?P<close>\)=\s*$|\)?\s*$)"
@@ -116,9 +118,9 @@ def copy_chapter(
     """One class's copy of an executed chapter, ready to publish.
 
     The class is added to the title; labels get the prefix ``slug``; the default parameters are
-    removed from view and the ones in force stay behind a toggle; what progress bars overwrote and
-    widgets that need a kernel are dropped. With ``action`` None it is the only copy: title and
-    labels stay, and its links to chapters that are copied lead to ``slug``'s.
+    removed from view and the ones in force stay behind a toggle; what progress bars overwrote,
+    widgets that need a kernel and noted metrics are dropped. With ``action`` None it is the only
+    copy: title and labels stay, and its links to chapters that are copied lead to ``slug``'s.
     """
     copied, documents, titled = deepcopy(notebook), set(chapters), False
     copied.metadata.pop("widgets", None)
@@ -155,6 +157,8 @@ def _shown(output: Any) -> bool:
     if output.output_type == "stream":
         output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
         return bool(output.text.strip())
+    if MIME in output.get("data", {}):
+        return False
     if _WIDGET in output.get("data", {}):
         del output.data[_WIDGET]
         return set(output.data) - {"text/plain"} != set()

@@ -15,6 +15,7 @@ from vxhelpers.errors import InputError, ManifestError, UnknownNameError
 from vxhelpers.files import replacing, sha256
 from vxhelpers.manifest import Manifest, Row, find, locate, read, write
 from vxhelpers.provenance import package_digest
+from vxhelpers.stopwatch import timed
 from vxhelpers.store import key
 
 if TYPE_CHECKING:
@@ -75,13 +76,17 @@ class DataSet:
         ManifestError
             If its path leaves the root.
         """
-        if self.root is None:
-            return _scene(row).clip
-        return read_clip(locate(row, self.root), start_s=row.start_s, end_s=row.end_s)
+        with timed("clips"):
+            if self.root is None:
+                return _scene(row).clip
+            return read_clip(locate(row, self.root), start_s=row.start_s, end_s=row.end_s)
 
     def scene(self, row: Row) -> "Scene | None":
         """The rendered scene of a row with its ground truth; None for videos on disk."""
-        return _scene(row) if self.root is None else None
+        if self.root is not None:
+            return None
+        with timed("clips"):
+            return _scene(row)
 
 
 def open_data(spec: str | Path, *, root: str | Path | None = None) -> DataSet:

@@ -16,8 +16,8 @@ from typing import Any
 from vxhelpers import files, store
 from vxhelpers.copies import copy_chapter, escape_markdown, labels_in, relabel, title_of
 from vxhelpers.errors import InputError, RunError
+from vxhelpers.execution import Run
 from vxhelpers.modelcard import card_markdown, read_card
-from vxhelpers.runs import Run
 from vxhelpers.zoo import SHIPPED
 
 STATUS, CARDS = "<!-- vx:runs -->", "<!-- vx:cards -->"
@@ -79,7 +79,7 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
     import yaml
 
     if failed := [run for run in runs if run.status == "failed"]:
-        names = ", ".join(f"{run.chapter.stem} ({run.target.action})" for run in failed)
+        names = ", ".join(f"{run.chapter.stem} ({run.target.label})" for run in failed)
         raise RunError(f"failed chapters are not published: {names}")
     if not runs:
         raise RunError(f"nothing to publish: no chapter was run from {book / '_toc.yml'}")
@@ -107,7 +107,7 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
     titles = {}
     for run, notebook in zip(runs, notebooks, strict=True):
         alone = run.chapter.stem in single  # its links to chapters lead to those of the first class
-        slug, action = (first, None) if alone else (run.target.slug, run.target.action)
+        slug, action = (first, None) if alone else (run.target.slug, run.target.label)
         copied = copy_chapter(notebook, action=action, slug=slug, labels=labels, chapters=chapters)
         path = staged / ("" if alone else slug) / run.notebook.name
         path.parent.mkdir(exist_ok=True)
@@ -144,7 +144,8 @@ def _parts(part: dict[str, Any], runs: Sequence[Run], titles: dict[str, str]) ->
         same = [run.target for run in runs if run.target.action == target.action]
         caption = " ".join(target.action.split())
         caption = caption if len(caption) <= 60 else caption[:59] + "\N{HORIZONTAL ELLIPSIS}"
-        caption += f" ({target.dataset})" if any(t != target for t in same) else ""
+        caption += target.label.removeprefix(target.action)
+        caption += f" ({target.dataset})" if any(t.dataset != target.dataset for t in same) else ""
         copies.append(part | {"caption": caption, "chapters": files_})
     return copies
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unicodedata import normalize
 
 from vxhelpers.errors import InputError, UnknownNameError, WeightsError
@@ -16,6 +16,7 @@ from vxhelpers.provenance import PACKAGE
 
 PROFILES = ("standard", "quick")
 _SHIPPED = PACKAGE / "weights"
+_FEWEST = 2  # test clips of a class that intervals need
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Target:
     concepts
         Folder of concept sets of the class (see :func:`vxhelpers.concept_sets.read`); None for sets
         that the chapters make.
+    apart
+        True where model and weights are not those that the book's table gives the data set: then
+        they are part of the slug, so that a class may be explained with several networks.
     """
 
     action: str
@@ -54,6 +58,7 @@ class Target:
     detector: str | None = None
     objects: tuple[str, ...] | None = None
     concepts: str | None = None
+    apart: bool = False
 
     def __post_init__(self) -> None:
         if self.objects is not None:
@@ -62,8 +67,19 @@ class Target:
     @property
     def slug(self) -> str:
         """Name for files and links: lower-case ASCII, unique for every class of every data set."""
-        action = _slug(self.action, r"[a-z0-9]+( [a-z0-9]+)*")
-        return f"{action}_{_slug(self.dataset, r'[a-z0-9]+(:[a-z0-9]+)?')}"
+        parts = [_slug(self.action, r"[a-z0-9]+( [a-z0-9]+)*")]
+        parts.append(_slug(self.dataset, r"[a-z0-9]+(:[a-z0-9]+)?"))
+        if self.apart:
+            parts.append(_slug(self.model, r"[a-z0-9]+(_[a-z0-9]+)*"))
+            if self.weights is not None:
+                parts.append(_slug(self.weights, r"[a-z0-9]+"))
+        return "_".join(parts)
+
+    @property
+    def label(self) -> str:
+        """The class for people to read, with the network where that is `apart`."""
+        weights = f", {Path(self.weights).name}" if self.weights else ""
+        return f"{self.action} ({self.model}{weights})" if self.apart else self.action
 
 
 def _slug(text: str, lossless: str) -> str:
@@ -115,10 +131,27 @@ def labels_of(dataset: str) -> tuple[str, ...]:
     return TASKS[task].labels
 
 
+def testable(dataset: str) -> tuple[str, ...]:
+    """Class names of a data set that can be explained: those with two test clips or more.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    labels, counted = labels_of(dataset), _test_clips(dataset)
+    found = tuple(label for label in labels if counted.get(label, 0) >= _FEWEST)
+    if not found:
+        raise InputError(
+            f"{dataset}: no class has {_FEWEST} clips in split 'test', which the chapters need"
+        )
+    return found
+
+
 def choose(
     table: Mapping[str, Any],
     *,
-    actions: Sequence[str] = (),
+    actions: Sequence[str] | Literal["all"] = (),
     dataset: str | None = None,
     root: str | None = None,
     model: str | None = None,
@@ -136,10 +169,12 @@ def choose(
     table
         As :func:`read_table` gives it.
     actions
-        Class names. None named: the table's classes (of ``dataset`` where one is named), and for a
-        data set that the table does not list, its first two classes.
+        Class names, or ``"all"``: every class with two test clips, of ``dataset`` or else of all
+        data sets that the table gives defaults. None named: the table's classes (of ``dataset``
+        where one is named), and for a data set that the table does not list, its first two.
     dataset, root, model, weights, seed, profile, detector
-        As in `Target`; None takes the table's default for the class's data set.
+        As in `Target`; None takes the table's default for the class's data set. A model that is
+        named gets the table's weights only where weights of that name ship for it.
     objects, concepts
         As in `Target`.
 
@@ -157,7 +192,10 @@ def choose(
         class without a detector, or ``concepts`` is no folder, or given for several classes.
     """
     listed = [(row["action"], row["dataset"]) for row in table["classes"]]
-    if actions:
+    if actions == "all":
+        sources = [dataset] if dataset else [name for name in table["defaults"] if name != "other"]
+        pairs = [(action, source) for source in sources for action in testable(source)]
+    elif actions:
         pairs = [(action, dataset or _dataset_with(action, table)) for action in actions]
     else:
         pairs = [(a, d) for a, d in listed if dataset in (None, d)]
@@ -172,29 +210,37 @@ def choose(
         raise InputError(f"{concepts}: no such folder of concepts")
     if concepts is not None and len(pairs) != 1:
         raise InputError(f"{concepts}: is made for one class, not {len(pairs)}; name it (--action)")
+    shipped = {tuple(p.stem.split("-", 1)) for p in _SHIPPED.glob("*-*.safetensors")}
+    labels = {source: labels_of(source) for source in {source: None for _, source in pairs}}
     targets = []
     for action, source in pairs:
-        if action not in (labels := labels_of(source)):
-            raise UnknownNameError("class", action, labels, where=source)
+        if action not in labels[source]:
+            raise UnknownNameError("class", action, labels[source], where=source)
         default = table["defaults"].get(source, table["defaults"]["other"])
         fixed = table.get("parameters", {})
         arch = model or _architecture(weights) or default["model"]
         if weights not in (None, "random") and not _is_path(weights):
-            known = sorted(p.stem.split("-", 1)[1] for p in _SHIPPED.glob(f"{arch}-*.safetensors"))
+            known = sorted(name for model_, name in shipped if model_ == arch)
             if weights not in known:
                 raise UnknownNameError("weights", weights, known, where=f"model {arch!r}")
+        usual = (default["model"], default.get("weights"))
+        if weights is None and (model is None or (arch, usual[1]) in shipped):
+            named = usual[1]
+        else:
+            named = weights
         targets.append(
             Target(
                 action,
                 source,
                 arch,
                 root,
-                weights or (None if model else default.get("weights")),
+                named,
                 fixed.get("seed", 0) if seed is None else seed,
                 profile or fixed.get("profile", "standard"),
                 detector or default.get("detector"),
                 tuple(objects) if objects else None,
                 concepts,
+                (arch, named) != usual,
             )
         )
         if objects and targets[-1].detector is None:
@@ -217,25 +263,27 @@ def check(targets: Sequence[Target]) -> None:
     UnknownNameError
         If the network lacks the label of a test clip.
     """
-    tested: dict[str, dict[str, int]] = {}  # by data set: test clips of each class
+    tested = {source: _test_clips(source) for source in {t.dataset: None for t in targets}}
+    named = {(t.model, t.weights): _known_labels(t) for t in targets}
     for target in targets:
-        source = target.dataset
-        if source.startswith("stage:"):
-            labels = dict.fromkeys(labels_of(source), 2)
-        else:
-            if source not in tested:
-                tested[source] = Counter(r.label for r in read(source).rows if r.split == "test")
-            labels = tested[source]
-        if (count := labels.get(target.action, 0)) < 2:
+        source, labels = target.dataset, tested[target.dataset]
+        if (count := labels.get(target.action, 0)) < _FEWEST:
             raise InputError(
                 f"{source}: {count} clips of class {target.action!r} in split 'test'; "
                 "the chapters need two or more: add videos, or windows (vx data scan)"
             )
-        known = _known_labels(target)
+        known = named[target.model, target.weights]
         for label in labels:
             if known is not None and label not in known:
                 where = f"{target.weights} (train it on {source}, or take the rows out)"
                 raise UnknownNameError("label", label, known, where=where)
+
+
+def _test_clips(dataset: str) -> Mapping[str, int]:
+    """Test clips of each class; rendered ones are as many as are asked for."""
+    if dataset.startswith("stage:"):
+        return dict.fromkeys(labels_of(dataset), _FEWEST)
+    return Counter(row.label for row in read(dataset).rows if row.split == "test")
 
 
 def _known_labels(target: Target) -> tuple[str, ...] | None:

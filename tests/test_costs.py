@@ -1,0 +1,88 @@
+"""Costs: schedules that can be checked by hand, and estimates from records."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vxhelpers import costs
+from vxhelpers.errors import InputError
+from vxhelpers.targets import Target
+
+A, B = Path("a.py"), Path("b.py")
+RUN = Target("running", "stage:kth", "stage_r3d", profile="quick")
+BOX = Target("boxing", "stage:kth", "stage_r3d", profile="quick")
+C3D = Target("boxing", "stage:kth", "stage_c3d", profile="quick")
+SLOW = Target("boxing", "stage:kth", "stage_c3d")
+
+
+def _record(
+    chapter: str, target: Target, seconds: float, startup: float = 1, clips: float | None = 2
+) -> dict[str, object]:
+    stage = {"count": 4, "seconds": clips}
+    told = {"seconds": seconds, "startup": startup, "clips": stage, "parameters": vars(target)}
+    return {"chapter": chapter, **told}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "workers", "end"),
+    [([], 2, 0), ([3], 8, 3), ([1, 2, 3], 1, 6), ([4, 1, 1, 1], 2, 4), ([1, 1, 1, 4], 2, 5)],
+)
+def test_each_goes_to_the_first_free_worker(seconds: list[float], workers: int, end: float) -> None:
+    assert costs.schedule(seconds, workers) == end
+
+
+def test_the_likest_earlier_runs_tell_what_a_chapter_takes() -> None:
+    known = [_record("a", RUN, 10), _record("a", RUN, 30), _record("a", C3D, 100)]
+    wanted = [(RUN, A), (BOX, A), (C3D, A), (SLOW, A), (RUN, B)]
+    found = costs.expected(wanted, known)
+    assert [found[pair] for pair in wanted] == [20, 20, 100, None, None]
+
+
+def test_time_left_counts_what_runs_and_fills_in_what_is_not_known() -> None:
+    assert costs.left([None], [(None, 5)], [], workers=2) is None
+    assert costs.left([10, 10], [(10, 4), (10, 20)], [], workers=2) == 16
+    assert costs.left([None, None], [(None, 1)], [4, 6], workers=1) == 14
+    assert costs.left([], [], [3], workers=2) == 0
+
+
+def test_records_that_cannot_be_used_are_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "x"
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_text(json.dumps(_record("a", RUN, 1)))
+    (folder / "b.json").write_text("{")
+    (folder / "c.json").write_text("{}")
+    assert [record["chapter"] for record in costs.records(tmp_path)] == ["a"]
+    assert costs.records(tmp_path / "gone") == []
+
+
+def test_the_stages_are_medians_and_their_rest_is_the_network() -> None:
+    known = [
+        _record("a", RUN, 10, 1, 2),
+        _record("a", BOX, 20, 3, 4),
+        _record("b", RUN, 5, 1, None),
+    ]
+    known.append(_record("a", SLOW, 1000))
+    assert costs.measured(known, profile="quick") == [
+        costs.Chapter("a", 2, 3, 10),
+        costs.Chapter("b", 1, 0, 4),
+    ]
+    assert costs.Chapter("a", 2, 3, 10).seconds == 15
+    with pytest.raises(InputError, match="no finished run of profile 'other'"):
+        costs.measured(known, profile="other")
+
+
+def test_a_forecast_that_can_be_added_up_by_hand() -> None:
+    chapters = [costs.Chapter("a", 1, 2, 7), costs.Chapter("b", 1, 1, 8)]
+    one = costs.forecast(chapters, classes=4, workers=1)
+    assert (one.seconds, one.busy, one.bottleneck) == (80, 1, "network")
+    assert one.shares == pytest.approx({"startup": 0.1, "clips": 0.15, "network": 0.75})
+    eight = costs.forecast(chapters, classes=8, workers=8)
+    assert (eight.seconds, eight.busy, eight.bottleneck) == (20, 1, "network")
+    many = costs.forecast(chapters, classes=4, workers=64)
+    assert (many.seconds, many.bottleneck) == (10, "longest chapter")
+    assert many.busy == pytest.approx(80 / 640)
+    fast = costs.forecast(chapters, classes=4, workers=1, faster=10)
+    assert fast.seconds == pytest.approx(4 * (5 + 1.5)) and fast.bottleneck == "clips"
+    with pytest.raises(InputError, match="above 0"):
+        costs.forecast(chapters, classes=4, workers=0)

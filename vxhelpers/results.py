@@ -1,0 +1,189 @@
+"""What every run found and cost, as one small Parquet file a run; read and compared as tables."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vxhelpers.errors import InputError, UnknownNameError
+from vxhelpers.files import replacing
+from vxhelpers.targets import Target
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What tells two runs of one chapter apart, beside its class; tables compare by these.
+SETTINGS: tuple[str, ...] = ("dataset", "model", "weights", "root", "seed", "profile", "detector")
+SETTINGS += ("objects", "concepts")
+_TEXTS: tuple[str, ...] = (
+    "key",
+    "chapter",
+    "action",
+    "dataset",
+    "model",
+    "weights",
+    "root",
+    "profile",
+    "detector",
+)
+_TEXTS += ("objects", "concepts", "data_sha256", "weights_sha256", "commit", "hardware", "versions")
+_TEXTS += ("finished", "metric")
+_NUMBERS = ("seconds", "startup", "clips_seconds", "value", "low", "high")
+_COUNTS = ("seed", "threads", "peak_mib", "clips", "n")
+
+
+def path_of(record: Mapping[str, Any], out: Path) -> Path:
+    """Where the results of a run are, by its key: a run that is repeated replaces its own."""
+    return out / "results" / f"{record['key'][:40]}.parquet"
+
+
+def write(record: Mapping[str, Any], target: Target, out: Path) -> Path:
+    """Write one run's results: a row a metric, or one row without where it noted none.
+
+    Parameters
+    ----------
+    record
+        What a run left beside its notebook (see :func:`vxhelpers.execution.execute`).
+    target
+        What it explained.
+    out
+        The build folder; the file goes to ``out/results/``, whole or not at all.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    run = {
+        **asdict(target),
+        "objects": json.dumps(target.objects) if target.objects else None,
+        "key": record["key"],
+        "chapter": record["chapter"],
+        "data_sha256": record["data"],
+        "weights_sha256": record["weights"],
+        "versions": json.dumps(record["versions"]),
+        "clips": record["clips"]["count"],
+        "clips_seconds": record["clips"]["seconds"],
+        **{k: record[k] for k in ("commit", "hardware", "finished", "threads", "peak_mib")},
+        **{k: record[k] for k in ("seconds", "startup")},
+    }
+    rows = [
+        run | {"metric": metric.get("name")} | {k: metric.get(k) for k in _INTERVAL}
+        for metric in record["metrics"] or [{}]
+    ]
+    kinds = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_NUMBERS, pa.float64())
+    schema = pa.schema(list((kinds | dict.fromkeys(_COUNTS, pa.int64())).items()))
+    table = pa.Table.from_pylist(rows, schema=schema)
+    with replacing(path_of(record, out)) as temporary:
+        parquet.write_table(table, temporary)
+    return path_of(record, out)
+
+
+_INTERVAL = ("value", "low", "high", "n")
+
+
+def read(out: Path, *, every: bool = False) -> "pd.DataFrame":
+    """Read all results of a build folder.
+
+    Parameters
+    ----------
+    out
+        The build folder.
+    every
+        Also runs that a later one has replaced: of the same chapter, class and settings, from
+        other code, data or versions.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a run and metric, sorted; columns as in the files, texts missing where not set.
+
+    Raises
+    ------
+    InputError
+        If there are none, or a file is damaged; the text names it.
+    """
+    import pandas as pd
+
+    paths = sorted((out / "results").glob("[!.]*.parquet"))
+    if not paths:
+        raise InputError(f"{out}: holds no results; `vx run --out {out}` makes some")
+    try:
+        table: pd.DataFrame = pd.read_parquet(list(map(str, paths)))  # type: ignore[call-overload]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(_damaged(paths, error)) from error
+    order = ["chapter", "dataset", "action", "model", "weights", "finished", "key"]
+    table = table.sort_values(order, kind="stable", ignore_index=True)
+    if every:
+        return table
+    same = ["chapter", "action", *SETTINGS]
+    last = table.sort_values("finished", kind="stable").drop_duplicates("key", keep="last")
+    runs = last.drop_duplicates(same, keep="last")
+    current: pd.DataFrame = table[table["key"].isin(runs["key"])].reset_index(drop=True)
+    return current
+
+
+def _damaged(paths: Sequence[Path], error: Exception) -> str:
+    """Which of these files cannot be read."""
+    from pyarrow import parquet
+
+    for path in paths:
+        try:
+            parquet.read_table(path)
+        except (OSError, ValueError) as damage:
+            return f"{path}: damaged ({damage}); delete it, the next run writes it again"
+    return f"{paths[0].parent}: {error}"
+
+
+def compare(
+    table: "pd.DataFrame", *, metrics: Sequence[str] = (), by: str = "model"
+) -> "pd.DataFrame":
+    """Metrics side by side: a row a metric and class, a column for each value of one setting.
+
+    Parameters
+    ----------
+    table
+        As :func:`read` gives it.
+    metrics
+        Names; all unless given.
+    by
+        What the columns tell apart: ``"action"``, ``"chapter"`` or one of `SETTINGS`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Texts: the number, its interval in brackets and n; empty where there is no such run.
+        Settings that differ among the runs, beside ``by``, are part of a row's name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such metric or setting.
+    """
+    choices = ("action", "chapter", *SETTINGS)
+    if by not in choices:
+        raise UnknownNameError("column", by, choices, where="--by")
+    known = [str(name) for name in table["metric"].dropna().unique()]
+    for name in metrics:
+        if name not in known:
+            raise UnknownNameError("metric", name, known, where="these results")
+    chosen = table[table["metric"].isin(list(metrics or known))]
+    varied = [name for name in SETTINGS if chosen[name].nunique(dropna=False) > 1]
+    names = [n for n in dict.fromkeys(("chapter", "metric", "action", *varied)) if n != by]
+    filled = chosen.assign(
+        shown=[_shown(*row) for row in chosen[list(_INTERVAL)].itertuples(index=False)],
+        **{name: chosen[name].astype(object).where(chosen[name].notna(), "") for name in names},
+        **{by: chosen[by].astype(object).where(chosen[by].notna(), "")},
+    )
+    wide = filled.pivot_table(
+        index=names, columns=by, values="shown", aggfunc="last", sort=False, fill_value=""
+    )
+    wide = wide[sorted(wide.columns, key=str)]
+    wide.columns.name = None
+    return wide.reset_index()
+
+
+def _shown(value: float, low: float, high: float, n: float) -> str:
+    """A number with its interval and n, as far as they are there."""
+    text = "undefined" if value != value else f"{value:.3f}"
+    text += f" [{low:.3f}, {high:.3f}]" if low == low and high == high else ""
+    return text + (f", n = {n:.0f}" if n == n else "")
