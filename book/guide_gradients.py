@@ -106,6 +106,8 @@ entry = replace(
 toy = zoo.Model(entry, toy_net.eval(), ("red",), "by hand", "")
 red = torch.zeros(1, 3, 2, 4, 4)
 red[:, 0] = 2
+
+# %%
 shap = gradient_maps.gradient_shap(
     toy, red, baselines=red * 0, rng=np.random.default_rng(seed), target="red"
 )
