@@ -96,6 +96,9 @@ def test_other_networks_classifiers_are_read_in_their_layout(setting, name) -> N
     found = tracin(model, clips[:3], labels[:3], x[:2], target=targets[:2]).scores
     slow = by_hand(model, clips[:3], labels[:3], x[:2], targets[:2])
     np.testing.assert_allclose(found, slow, rtol=1e-3, atol=1e-5 * np.abs(slow).max())
+    mine = self_influence(model, clips[:3], labels[:3], batch_size=2)
+    ours = np.diag(by_hand(model, clips[:3], labels[:3], model.prepare(clips[:3]), labels[:3]))
+    np.testing.assert_allclose(mine, ours, rtol=1e-3)
 
 
 def test_the_most_helpful_and_the_most_harmful() -> None:

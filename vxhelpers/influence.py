@@ -125,9 +125,11 @@ def self_influence(
     `tracin`. float64.
     """
     data = _training(model, train, labels)
+    if not isinstance(model.net.get_submodule(model.entry.head), nn.Linear):
+        batch_size = 1  # captum mixes the clips of a batch where a convolution classifies
     with _method(model, data, checkpoints, batch_size) as method:
         found = method.self_influence(show_progress=progress)
-    scores: npt.NDArray[np.float64] = found.detach().double().cpu().numpy()
+    scores: npt.NDArray[np.float64] = found.detach().double().flatten().cpu().numpy()
     if not np.isfinite(scores).all():
         clip = int((~np.isfinite(scores)).argmax())
         raise NotFiniteError(f"training clip {clip}: NaN or infinite influence on itself")
