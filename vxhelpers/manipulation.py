@@ -9,6 +9,7 @@ al. ("Boosting adversarial attacks with momentum", CVPR 2018), by whole grey lev
 changed clips are videos that could be stored.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -227,12 +228,11 @@ class _Case:
 
     def look(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """How near each map is, how far its log-probability moved, and what is to be kept is."""
-        logits, activations = _tapped(self.model, x, self.layer)
+        logits, tap = _tapped(self.model, x, self.layer)
         targets = self.targets.to(x.device)[:, None]
         score = logits.gather(1, targets).sum()
-        slope = _gradient(score, activations, self.layer, create_graph=True)
-        canonical = self.model.layer(self.layer).canonical
-        cells = weighted_sum(canonical(activations), canonical(slope))
+        slope = _gradient(score, tap.tensor, self.layer, create_graph=True)
+        cells = weighted_sum(tap.canonical(tap.tensor), tap.canonical(slope))
         near = _correlation(upsample_map(cells, x.shape[2:]), self.goal.to(x.device))
         before = self.scores.to(x.device)
         chance, was = (one.double().log_softmax(1).gather(1, targets)[:, 0]
@@ -242,19 +242,27 @@ class _Case:
         return near, (chance - was).square(), kept
 
 
-def _tapped(model: Model, x: Tensor, layer: str) -> tuple[Tensor, Tensor]:
-    """Logits and a layer's raw output, both in the graph of ``x``; no hook outlives the call."""
-    found: list[Tensor] = []
+@dataclass(frozen=True, eq=False)
+class _Tap:
+    """A layer's output, and how a tensor like it reads as ``(N, C, T, H, W)``."""
+
+    tensor: Tensor
+    canonical: Callable[[Tensor], Tensor]
+
+
+def _tapped(model: Model, x: Tensor, layer: str) -> tuple[Tensor, _Tap]:
+    """Logits and a layer's output, both in the graph of ``x``; no hook outlives the call."""
+    found: list[_Tap] = []
+    declared: Any = model.layer(layer)
 
     def keep(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-        if not isinstance(output, Tensor):
-            raise InputError(
-                f"layer {layer!r} of model {model.entry.name!r} hands on more than one tensor: "
-                "choose a layer before or after it"
-            )
-        found.append(output)
-        # What follows works on a copy, so that an in-place layer cannot reach it.
-        return output.clone()
+        # What follows works on a copy, so that an in-place layer cannot reach what is kept.
+        if isinstance(output, Tensor):
+            found.append(_Tap(output, declared.canonical))
+            return output.clone()
+        tensor, *rest = output  # tokens come with their grid
+        found.append(_Tap(tensor, lambda value: declared.canonical((value, *rest))))
+        return (tensor.clone(), *rest)
 
     handle = model.net.get_submodule(layer).register_forward_hook(keep)
     try:
