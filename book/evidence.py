@@ -24,7 +24,7 @@
 # that are wrong on purpose and networks that learned nothing, and hold a method of your own against the
 # same.
 #
-# **Before:** {doc}`gradcam`. **Reading:** 15 minutes. **Running:** about two minutes on one CPU core.
+# **Before:** {doc}`gradcam`. **Reading:** 15 minutes. **Running:** about a minute and a half on one CPU core.
 # :::
 #
 # A map that looks right convinces, and that is the trouble: on footage nobody knows what a network used.
@@ -521,7 +521,7 @@ for (name, sort), some in by_method.items():
         bare = [skill(cell) for cell in by_method.get((name, "random"), [])]
         recorded[name] = mean, some[0]["family"], float(np.mean(bare)) if bare else None  # fmt: skip
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evidence-recorded", "caption": "Recorded: mean skill of each method over networks and training seeds, with bootstrap intervals over these; hollow marks are networks with random weights. A method that does not fit a network counts as no skill there."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evidence-recorded", "caption": "Recorded: mean skill of each method over networks and training seeds, with bootstrap intervals over these (one network alone has none); hollow marks are networks with random weights. A method that does not fit a network counts as no skill there."}}
 far = {
     name: evidence_charts.Skill(mean.value, mean.low, mean.high, kind, kind == methods.WRONG, bare)
     for name, (mean, kind, bare) in sorted(recorded.items(), key=lambda item: -item[1][0].value)
