@@ -155,6 +155,7 @@ temporal = comparison.compare(family[-1:], net, x[:1], target=target[:1], seed=s
 parts = (
     relevance_split.split(net, x, target=target) if "deep Taylor" in ran else None
 )
+held = x[:1, :, x.shape[2] // 2, None].expand_as(x[:1])
 
 # %% tags=["hide-input"]
 fits = f"*{model}* has the rules it needs." if ran else (
@@ -186,12 +187,20 @@ figures.overlay_filmstrip(
 
 # %% [markdown]
 # Added up over each frame, relevance is a curve over time: when does what the network saw matter, as a still
-# and as movement?
+# and as movement? Beside it the curve of a clip that stands still at its middle frame: there all frames are
+# the same, so whatever its curve does is the network's way of weighing places in time.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-guide_relevance-time", "caption": "Relevance of each frame of the same clip, in units of the logit, and its two parts."}}
-curves = {
-    "whole": parts.whole, "spatial part": parts.spatial, "temporal part": parts.temporal
-} if parts is not None else {}  # fmt: skip
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-guide_relevance-time", "caption": "Relevance of each frame of the same clip, in units of the logit, its two parts, and that of the clip held still at its middle frame. Only where they differ in shape from that of the clip held still do the curves speak of the clip."}}
+curves = {}
+if parts is not None:
+    curves = {
+        "whole": parts.whole,
+        "spatial part": parts.spatial,
+        "temporal part": parts.temporal,
+        "clip held still": relevance.lrp(
+            net, held, target=target[:1], composite="deep_taylor"
+        ),
+    }
 charts.over_time(
     {
         name: relevance_split.over_time(m[:1])[0].cpu().numpy()
