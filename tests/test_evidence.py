@@ -111,6 +111,22 @@ def test_a_method_that_fails_is_named_and_the_board_goes_on(trials, returns, why
     assert all(line.score is None and line.failed.startswith("bad: ") for line in lines)
 
 
+def test_running_out_of_memory_is_a_failure_that_says_what_to_do_and_others_go_on(trials) -> None:
+    def hungry(model, x, *, target, rng) -> Tensor:
+        def full(_net, _inputs) -> None:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        with model.net.register_forward_pre_hook(full):
+            return gradcam(model, x, target=target)
+
+    methods = [Method("hungry", "wrong", hungry), Method("cam", "right", cam)]
+    bad, good = (judge(method, trials[:1], rng=_rng()) for method in methods)
+    assert bad and all(line.score is None for line in bad)
+    assert "a batch of 6 does not fit in memory: try batch_size=3" in bad[0].failed
+    assert "16 frames of 64x64" in bad[0].failed
+    assert good and not any(line.failed for line in good)
+
+
 def test_a_method_that_fails_late_keeps_what_it_answered(trials) -> None:
     calls = []
 

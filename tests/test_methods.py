@@ -3,8 +3,10 @@ import pytest
 import torch
 
 from vxhelpers import stage, zoo
+from vxhelpers.class_scores import INPUTS
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.evidence import attribute
+from vxhelpers.gradient_maps import integrated_gradients
 from vxhelpers.methods import METHODS, WRONG, hiding, named, pixels
 from vxhelpers.sampling import view
 
@@ -62,6 +64,75 @@ def test_methods_that_do_not_fit_a_network_say_which_do(clip) -> None:
     for method in named("guided backpropagation", "deep Taylor", "saliency tubes"):
         with pytest.raises(InputError, match=f"^{method.name}: .*(Grad-CAM|gradient)"):
             attribute(method, swin, x, target=torch.tensor([0]), rng=np.random.default_rng(0))
+
+
+OURS = [method for method in METHODS if method.family != WRONG]
+FULL = {
+    "the accelerator": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 40.00 GiB"),
+    "the CPU": RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you "
+        "tried to allocate 99999999999 bytes. Error code 12 (Cannot allocate memory)"
+    ),
+    "the CPU of Windows": RuntimeError("DefaultCPUAllocator: not enough memory: you tried"),
+}
+
+
+TOO_LONG = (
+    r"does not fit in memory: (give the network fewer frames|try batch_size=\d).*"
+    r"\(a clip has 3 channels, 16 frames of 64x64 pixels\)$"
+)
+
+
+@pytest.mark.parametrize("full", FULL.values(), ids=FULL)
+@pytest.mark.parametrize("method", OURS, ids=[method.name for method in OURS])
+def test_a_clip_too_long_for_memory_is_an_error_that_says_what_to_do(
+    method, full, clip, monkeypatch
+) -> None:
+    model, x = zoo.load("stage_r3d", weights="motion"), clip[2]
+
+    def hungry(_inputs):
+        raise full
+
+    monkeypatch.setattr(model.net, "forward", hungry)
+    with pytest.raises(InputError, match=TOO_LONG) as error:
+        attribute(method, model, x, target=torch.tensor([1]), rng=np.random.default_rng(0))
+    assert str(error.value).startswith(f"{method.name}: ")
+
+
+@pytest.mark.parametrize("name", ["Score-CAM", "integrated gradients", "occlusion", "RISE", "LIME",
+                                  "kernel SHAP", "LRP, epsilon", "deep Taylor"])  # fmt: skip
+def test_memory_that_runs_out_on_the_way_is_an_error_too(name, clip) -> None:
+    model, x = zoo.load("stage_r3d", weights="motion"), clip[2]
+    calls = []
+
+    def hungry(_layer, inputs) -> None:  # copies of the network take it along
+        calls.append(len(inputs))
+        if len(calls) == 2:
+            raise FULL["the accelerator"]
+
+    model.net.get_submodule("layer4").register_forward_pre_hook(hungry)
+    (method,) = named(name)
+    with pytest.raises(InputError, match=TOO_LONG):
+        attribute(method, model, x, target=torch.tensor([1]), rng=np.random.default_rng(0))
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("method", OURS, ids=[method.name for method in OURS])
+def test_what_goes_through_the_network_at_once_does_not_grow_with_the_views(method, clip) -> None:
+    model, x = zoo.load("stage_r3d", weights="motion"), clip[2]
+    seen = []
+    with model.net.register_forward_pre_hook(lambda _net, inputs: seen.append(len(inputs[0]))):
+        attribute(method, model, x, target=torch.tensor([1]), rng=np.random.default_rng(0))
+    assert seen and max(seen) <= INPUTS
+
+
+@pytest.mark.parametrize("steps", [20, 60])
+def test_integrated_gradients_hold_as_many_points_at_once_as_told(steps, clip) -> None:
+    model, x = zoo.load("stage_r3d", weights="motion"), clip[2]
+    seen = []
+    with model.net.register_forward_pre_hook(lambda _net, inputs: seen.append(len(inputs[0]))):
+        integrated_gradients(model, x, target=1, steps=steps, batch_size=4)
+    assert max(seen) == 4 and sum(seen) >= steps
 
 
 def test_hiding_takes_as_many_views_as_asked(clip) -> None:

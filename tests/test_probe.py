@@ -404,6 +404,9 @@ def test_out_of_memory_says_which_batch_size_to_try() -> None:
     assert hooks(model.net) == 0
     with pytest.raises(InputError, match=r"a batch of 1 .* smaller clips"), explain_memory(1):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 1 TB")
+    size = r"try batch_size=1 \(a clip has 3 channels, 600 frames of 480x640 pixels\)"
+    with pytest.raises(InputError, match=size), explain_memory(2, (3, 600, 480, 640)):
+        raise MemoryError
     with pytest.raises(RuntimeError, match="something else"), explain_memory(4):
         raise RuntimeError("something else")
 

@@ -135,7 +135,7 @@ def maximise(
     volume = unit_volume(model, unit, layer)
     start = rng.standard_normal(size, dtype=np.float32)
     shifts = rng.integers(-jitter, jitter + 1, (steps, 2)).tolist()
-    with explain_memory(1), torch.inference_mode(False), torch.enable_grad():
+    with explain_memory(1, size), torch.inference_mode(False), torch.enable_grad():
         for contrast in CONTRASTS:
             pixels, curve = _ascend(
                 lambda x: volume(_input(model, x)).mean() / scale,

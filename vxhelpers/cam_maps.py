@@ -57,7 +57,7 @@ def gradcam_plus_plus(
         maps = weigh(probe(model, x[rows], layers=[name], target=wanted, of=of))
         return upsample_map(maps, x.shape[2:]) if upsample else maps
 
-    return torch.cat([*in_batches(step, clips=len(x), batch_size=batch_size)])
+    return torch.cat([*in_batches(step, clips=len(x), batch_size=batch_size, shape=x.shape[1:])])
 
 
 def score_cam(
@@ -116,10 +116,11 @@ def score_cam(
                 )
             span = (high - low)[alive].view(-1, 1, 1, 1)
             masks = (activations[alive] - low[alive].view(-1, 1, 1, 1)) / span
-            found = [
-                _scores(model, clip * upsample_map(some, clip.shape[2:])[:, None], of)[:, label]
-                for some in (masks[k : k + batch_size] for k in range(0, len(masks), batch_size))
-            ]
+            with explain_memory(min(batch_size, len(masks)), x.shape[1:]):
+                found = [
+                    _scores(model, clip * upsample_map(some, clip.shape[2:])[:, None], of)[:, label]
+                    for some in torch.split(masks, batch_size)
+                ]
             increase = torch.cat(found) - blank[label]
             if not increase.isfinite().all():
                 raise NotFiniteError(f"clip {i}: a masked version scores NaN or infinity")
@@ -179,11 +180,11 @@ def saliency_tubes(
             "channels; use Grad-CAM, which needs no such thing"
         )
 
-    return torch.cat([*in_batches(step, clips=len(x), batch_size=batch_size)])
+    return torch.cat([*in_batches(step, clips=len(x), batch_size=batch_size, shape=x.shape[1:])])
 
 
 def _scores(model: Model, x: Tensor, of: Score) -> Tensor:
     """Scores of all classes."""
-    with explain_memory(len(x)):
+    with explain_memory(len(x), x.shape[1:]):
         logits = model.logits(x.to(model.device))
     return logits if of == "logit" else logits.double().log_softmax(1)

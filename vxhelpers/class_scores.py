@@ -102,7 +102,7 @@ def explain(
 
         with torch.no_grad():
             targets = scores(clips).argmax(1) if wanted is None else wanted[rows].to(clips.device)
-        with explain_memory(passes if one_by_one else len(clips)):
+        with explain_memory(passes if one_by_one else len(clips), x.shape[1:]):
             found = answer(Question(rows, clips, targets, scores)).detach().float()
         _check_finite(found, rows, "the map")
         return found
@@ -112,7 +112,7 @@ def explain(
         x = x.clone() if x.is_inference() else x
         wanted = class_indices(model, target, clips=len(x))
         size = 1 if one_by_one else batch_size
-        return torch.cat(list(in_batches(step, clips=len(x), batch_size=size)))
+        return torch.cat(list(in_batches(step, clips=len(x), batch_size=size, shape=x.shape[1:])))
 
 
 def channels(attributions: Tensor, reduce: Reduce) -> Tensor:

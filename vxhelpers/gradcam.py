@@ -107,7 +107,7 @@ def gradcam_layers(
         maps = (weighted_sum(seen.activations[name], seen.gradients[name]) for name in layers)
         return [upsample_map(m, x.shape[2:]) if upsample else m for m in maps]
 
-    batches = list(in_batches(step, clips=len(x), batch_size=batch_size))
+    batches = list(in_batches(step, clips=len(x), batch_size=batch_size, shape=x.shape[1:]))
     return {
         name: torch.cat(maps) for name, maps in zip(layers, zip(*batches, strict=True), strict=True)
     }

@@ -1,5 +1,6 @@
 """Activations and gradients at several named layers, in one forward and one backward."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def probe(
     declared = {name: model.layer(name) for name in layers}
     wanted = class_indices(model, target, clips=len(x))
 
-    with explain_memory(len(x)), torch.inference_mode(False):
+    with explain_memory(len(x), x.shape[1:]), torch.inference_mode(False):
         # Tensors made in inference mode cannot enter a graph; copies can.
         x = x.clone() if x.is_inference() else x
         logits, taps = _forward(model, x.to(model.device), declared, differentiable=gradients)
@@ -190,35 +191,50 @@ def class_indices(model: Model, target: Target, *, clips: int) -> Tensor | None:
     return torch.tensor(indices, dtype=torch.int64)
 
 
-def in_batches(step: Callable[[slice], T], *, clips: int, batch_size: int | None) -> Iterator[T]:
+def in_batches(
+    step: Callable[[slice], T],
+    *,
+    clips: int,
+    batch_size: int | None,
+    shape: Sequence[int] = (),
+) -> Iterator[T]:
     """Call ``step`` on consecutive slices of at most ``batch_size`` of ``clips`` clips, lazily.
 
-    None is a single batch. An `InputError` says which batch size to try when memory runs out.
+    None is a single batch. An `InputError` says which batch size to try when memory runs out, and
+    the ``shape`` of a clip, ``(C, T, H, W)``, where it was given.
     """
     size = clips if batch_size is None else batch_size
     if size < 1:
         raise InputError(f"batch_size={batch_size}: a batch holds at least one clip")
     for start in range(0, clips, size):
         rows = slice(start, min(start + size, clips))
-        with explain_memory(rows.stop - rows.start):
+        with explain_memory(rows.stop - rows.start, shape):
             result = step(rows)
         yield result
 
 
 @contextmanager
-def explain_memory(clips: int) -> Iterator[None]:
-    """Turn running out of memory on ``clips`` clips into an `InputError` that says what to try."""
+def explain_memory(clips: int, shape: Sequence[int] = ()) -> Iterator[None]:
+    """Turn running out of memory on ``clips`` clips into an `InputError` that says what to try.
+
+    It tells the ``shape`` of a clip, ``(C, T, H, W)``, where it was given.
+    """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         # On the CPU, torch raises a plain RuntimeError from its allocator.
         known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not known and "allocate memory" not in str(error):
+        if not known and not re.search("allocate memory|not enough memory", str(error)):
             raise
-        advice = (
-            f"try batch_size={clips // 2}" if clips > 1 else "probe fewer layers or smaller clips"
-        )
-        raise InputError(f"a batch of {clips} does not fit in memory: {advice}") from error
+        advice = f"try batch_size={clips // 2}" if clips > 1 else _SMALLER
+        size = ""
+        if len(shape) == 4:
+            channels, frames, rows, columns = shape
+            size = f" (a clip has {channels} channels, {frames} frames of {rows}x{columns} pixels)"
+        raise InputError(f"a batch of {clips} does not fit in memory: {advice}{size}") from error
+
+
+_SMALLER = "give the network fewer frames or smaller clips, or probe fewer layers at once"
 
 
 @dataclass(frozen=True, eq=False)

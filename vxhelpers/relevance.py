@@ -152,7 +152,7 @@ def relevance(
             _check_finite(found.maps, "the relevance", rows.start)
             return found
 
-        parts = list(in_batches(step, clips=len(x), batch_size=batch_size))
+        parts = list(in_batches(step, clips=len(x), batch_size=batch_size, shape=x.shape[1:]))
     return Relevance(
         maps=torch.cat([part.maps for part in parts]),
         scores=torch.cat([part.scores for part in parts]),

@@ -122,7 +122,10 @@ def responses(
     volume = unit_volume(model, unit, layer)
     with torch.no_grad():
         step = in_batches(
-            lambda rows: volume(x[rows].to(model.device)), clips=len(x), batch_size=batch_size
+            lambda rows: volume(x[rows].to(model.device)),
+            clips=len(x),
+            batch_size=batch_size,
+            shape=x.shape[1:],
         )
         cells = torch.cat([*step]).float()
     means = cells.double().reshape(len(cells), -1).mean(1).cpu().numpy()
