@@ -159,7 +159,7 @@ def test_the_first_step_goes_against_the_slope_measured_by_differences(
     model: zoo.Model, layer: str
 ) -> None:
     """Grad-CAM's weights depend on the clip too; of squared colours around 0, all does."""
-    x = clips(model, 1, low=90, high=140)
+    x = clips(model, 1, seed=4, low=90, high=140)
     chosen = torch.from_numpy(corner())
     found = manipulate(
         model, x, chosen, layer=layer, target=1, epsilon=1, steps=1, tolerance=1, weight=0,
@@ -178,7 +178,7 @@ def test_the_first_step_goes_against_the_slope_measured_by_differences(
             end.view(-1)[int(place)] += way
         slopes.append(near(ends[0]) - near(ends[1]))
         steps.append(step.flatten()[int(place)].item())
-    clear = np.abs(slopes) > max(1e-6, np.quantile(np.abs(slopes), 0.5))
+    clear = np.abs(slopes) > max(1e-6, np.quantile(np.abs(slopes), 0.3))
     # A few values stand where a ReLU bends between the two ends of a difference.
     assert clear.sum() >= 10
     assert (np.sign(slopes)[clear] == np.rint(steps)[clear]).mean() > 0.9
