@@ -532,7 +532,10 @@ far = {
         apart={name: one for name, one in far.items() if name in fewer},
     )
     if far
-    else Markdown("Nothing is recorded yet.")
+    else evidence_charts.skills(
+        {"nothing recorded": evidence_charts.Skill(0, 0, 0, "none")},
+        alt="Nothing is recorded yet.",
+    )
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evidence-recorded-answers", "caption": "Recorded: scores by question and task, means over networks and training seeds that learned the tasks; chance is 0.50. Failed: in all of them."}}
@@ -556,7 +559,11 @@ columns = [c for c in (*(f"where\n{t}" for t in ("motion", "static", "shortcut")
         wrong=[name for name, one in far.items() if one.wrong],
     )
     if far
-    else Markdown("Nothing is recorded yet.")
+    else evidence_charts.answers(
+        {"nothing recorded": {}},
+        ["where", "when", "what"],
+        alt="Nothing is recorded yet.",
+    )
 )
 
 # %% tags=["hide-input"]
