@@ -52,6 +52,7 @@ from vxhelpers import (
     faithfulness,
     figures,
     gradcam,
+    metrics,
     players,
     provenance,
     zoo,
@@ -233,8 +234,27 @@ lines = [
 for name, (energy, area) in shares.items():
     gain = faithfulness.mean_interval(energy - area, rng=rng)
     verdict = "yes" if gain.low > 0 else "avoided" if gain.high < 0 else "undecided"
+    metrics.note(
+        f"energy minus area, {name}",
+        gain.value,
+        low=gain.low,
+        high=gain.high,
+        n=gain.n,
+    )
     lines.append(
         f"| {name} | {gain.value:+.3f} | {gain.low:+.3f} to {gain.high:+.3f} | {verdict} |"
+    )
+held = [found.masks[n] for n in objects if n not in ("person", "ground", "moving")]
+if held:  # all that is neither person nor ground, for `vx results`
+    things = np.any(held, axis=0)
+    gain = faithfulness.energy_share(last, things) - faithfulness.area_share(things)
+    gain = faithfulness.mean_interval(gain, rng=np.random.default_rng(seed))
+    metrics.note(
+        "energy minus area, objects",
+        gain.value,
+        low=gain.low,
+        high=gain.high,
+        n=gain.n,
     )
 few = (
     " **So few clips say next to nothing about the class**, whatever the interval."

@@ -49,6 +49,7 @@ from vxhelpers import (
     charts,
     evaluate,
     figures,
+    metrics,
     modelcard,
     players,
     provenance,
@@ -187,6 +188,15 @@ drops = {
     for edit in ("frozen", "reversed", "shuffled")
 }
 apart = [e for e in drops if check.accuracy[e].high < score.low]
+own = net.labels.index(action)
+of_class = {edit: found[own] for edit, found in check.tables.items()}
+for edit, row in of_class.items():  # for `vx results`, over many classes
+    if n := int(row.sum()):
+        low, high = evaluate.wilson(row[own], n)
+        metrics.note(f"accuracy, {edit}", row[own] / n, low=low, high=high, n=n)
+        drop = (of_class["normal"][own] - row[own]) / n
+        if edit != "normal":
+            metrics.note(f"drop, {edit}", drop, n=n)
 Markdown(
     "Against the accuracy on the clips as they are, "
     + ", ".join(f"*{e}* loses {d:+.3f}" for e, d in drops.items()).replace("loses +", "loses ")
