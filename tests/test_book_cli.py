@@ -1,13 +1,20 @@
 """``vx run`` and ``vx book`` on one's own videos: what cannot work is said before anything runs."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from test_locks import HOLDS
 from typer.testing import CliRunner
 
-from vxhelpers import zoo
+from vxhelpers import runs, zoo
 from vxhelpers.cli import app
+from vxhelpers.provenance import PACKAGE
+from vxhelpers.runs import Run
+from vxhelpers.targets import Target, labels_of
 
 CLIPS = """clip_id,path,label,split,start_s,end_s
 a0,a.mp4,golf,train,0,1
@@ -85,3 +92,89 @@ def test_the_videos_folder_must_be_there(own: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "build")])
     assert result.exit_code == 1 and "gone: no such folder; --root is where" in result.output
     assert not (tmp_path / "build").exists()
+
+
+TINY = Path(__file__).parent / "tiny_book"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Target, Path]]:
+    """What `vx run` would run; nothing is run."""
+    pairs: list[tuple[Target, Path]] = []
+
+    def run_chapters(wanted: list[tuple[Target, Path]], **_: object) -> list[Run]:
+        pairs.extend(wanted)
+        return [Run(target, path, Path(), "kept") for target, path in wanted]
+
+    monkeypatch.setattr(runs, "run_chapters", run_chapters)
+    return pairs
+
+
+def _run(*words: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["run", "--book", str(TINY), *words])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_classes_by_networks_by_chapters(asked: list[tuple[Target, Path]], tmp_path: Path) -> None:
+    both = ["--model", "stage_c3d", "--model", "stage_r3d"]
+    _run("--actions", "all", "--dataset", "stage:kth", *both, "--chapter", "tiny")
+    assert len(asked) == len(set(asked)) == 2 * len(labels_of("stage:kth"))
+    first, second = asked[0][0], asked[1][0]
+    assert (first.action, second.action) == (first.action, first.action)
+    assert (first.model, first.weights, first.apart) == ("stage_c3d", "kth", False)
+    assert (second.model, second.weights, second.apart) == ("stage_r3d", "kth", True)
+    by_flags = list(asked)
+    asked.clear()
+    plan = tmp_path / "plan.yml"
+    plan.write_text(
+        "actions: all\ndataset: 'stage:kth'\nmodels: [stage_c3d, stage_r3d]\nchapters: tiny\n"
+    )
+    _run("--plan", str(plan))
+    assert asked == by_flags
+    asked.clear()
+    _run("--plan", str(plan), "--action", "boxing", "--chapter", "single")
+    assert [(t.action, path.stem) for t, path in asked] == [("boxing", "single")] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--plan", "gone.yml"], "gone.yml"),
+        (["--slurm", "queu=gpu"], "did you mean 'queue'"),
+        (["--slurm", "", "--scheduler", "tcp://a:1"], "give one of them"),
+        (["--model", "r3d_18", "--model", "mc3_18", "--weights", "a"], "2 models and 1 weights"),
+    ],
+)
+def test_what_a_plan_may_not_say_is_one_text(tmp_path: Path, words: list[str], text: str) -> None:
+    said = _run(*words, "--out", str(tmp_path / "build"), code=1)
+    assert said.startswith("error: ") and text in said
+    assert not (tmp_path / "build").exists()
+
+
+def test_a_book_takes_no_choice_of_chapters(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yml"
+    plan.write_text("chapters: tiny\n")
+    result = CliRunner().invoke(app, ["book", "--book", str(TINY), "--plan", str(plan)])
+    assert result.exit_code == 1 and "a book holds all chapters" in result.output
+
+
+def test_what_is_interrupted_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> list[Run]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "run_chapters", interrupted)
+    said = _run("--out", str(tmp_path / "build"), code=130)
+    assert "interrupted; the same command goes on" in said
+
+
+def test_a_folder_that_another_run_holds_is_named(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", HOLDS, str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        said = _run("--out", str(tmp_path), "--chapter", "tiny", code=1)
+        other.kill()
+    assert f"another run is at work there (process {other.pid} on " in said

@@ -75,10 +75,10 @@ def test_the_stages_are_medians_and_their_rest_is_the_network() -> None:
 def test_a_forecast_that_can_be_added_up_by_hand() -> None:
     chapters = [costs.Chapter("a", 1, 2, 7), costs.Chapter("b", 1, 1, 8)]
     one = costs.forecast(chapters, classes=4, workers=1)
-    assert (one.seconds, one.busy, one.bottleneck) == (80, 1, "network")
-    assert one.shares == pytest.approx({"startup": 0.1, "clips": 0.15, "network": 0.75})
+    assert (one.seconds, one.busy, one.bottleneck) == (80, 1, "analysis")
+    assert one.shares == pytest.approx({"startup": 0.1, "clips": 0.15, "analysis": 0.75})
     eight = costs.forecast(chapters, classes=8, workers=8)
-    assert (eight.seconds, eight.busy, eight.bottleneck) == (20, 1, "network")
+    assert (eight.seconds, eight.busy, eight.bottleneck) == (20, 1, "analysis")
     many = costs.forecast(chapters, classes=4, workers=64)
     assert (many.seconds, many.bottleneck) == (10, "longest chapter")
     assert many.busy == pytest.approx(80 / 640)

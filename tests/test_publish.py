@@ -247,3 +247,13 @@ def test_a_chapter_held_once_must_name_what_it_is_about(tmp_path: Path) -> None:
     chapter.write_text(text.replace('action = "boxing"\n', ""))
     with pytest.raises(RunError, match=r"single\.py: is held once .*action"):
         own_target(chapter, seed=0, profile="quick")
+
+
+def test_parts_of_one_class_say_which_network_they_are_of() -> None:
+    other = replace(TENNIS, model="stage_c3d", apart=True)
+    runs = [Run(target, Path("tiny.py"), Path("tiny.ipynb"), "done") for target in (TENNIS, other)]
+    part = {"caption": "Chapters", "chapters": [{"file": "tiny"}]}
+    one, two = publish._parts(part, runs, {"tiny": "T"})
+    assert one["caption"] == "playing tennis"
+    assert two["caption"] == "playing tennis (stage_c3d, tennis)"
+    assert one["chapters"] != two["chapters"]

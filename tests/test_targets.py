@@ -124,3 +124,43 @@ def test_a_broken_table_is_named(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(InputError, match=r"_book\.yml"):
         read_table(path)
+
+
+def test_networks_of_one_class_have_paths_of_their_own() -> None:
+    table = read_table(BOOK / "_book.yml")
+    kinds = [("stage_r3d", None), ("stage_r3d", "random"), ("r3d_18", None), (None, None)]
+    found = [choose(table, actions=["running"], model=m, weights=w)[0] for m, w in kinds]
+    assert [t.slug for t in found] == [
+        "running_stage-kth_stage-r3d_kth",  # the table's weights ship for this network, too
+        "running_stage-kth_stage-r3d_random",
+        "running_stage-kth_r3d-18",
+        "running_stage-kth",
+    ]
+    assert [t.label for t in found][1:] == [
+        "running (stage_r3d, random)",
+        "running (r3d_18)",
+        "running",
+    ]
+    named = [
+        Target("a", "b", m, weights=w, apart=True).slug
+        for m, w in [("a_b", None), ("a-b", None), ("a", "b"), ("a", "x/b.pt"), ("a", "y/b.pt")]
+    ]
+    assert len(set(named)) == len(named)
+    (usual,) = choose(table, actions=["running"], model="stage_c3d", weights="kth")
+    assert usual.slug == "running_stage-kth"
+
+
+def test_all_is_every_class_with_two_test_clips(tmp_path: Path) -> None:
+    table = read_table(BOOK / "_book.yml")
+    kth = choose(table, actions="all", dataset="stage:kth")
+    assert [t.action for t in kth] == list(labels_of("stage:kth"))
+    both = choose(table, actions="all")
+    assert {t.dataset for t in both} == {"stage:tennis", "stage:kth"}
+    manifest = tmp_path / "clips.csv"
+    rows = ["a,a.mp4,golf,test,,", "b,b.mp4,golf,test,,", "c,c.mp4,rare,test,,"]
+    head = "clip_id,path,label,split,start_s,end_s\n"
+    manifest.write_text(head + "\n".join(rows) + "\n")
+    assert [t.action for t in choose(table, actions="all", dataset=str(manifest))] == ["golf"]
+    manifest.write_text(head + rows[2] + "\n")
+    with pytest.raises(InputError, match="no class has 2 clips in split 'test'"):
+        choose(table, actions="all", dataset=str(manifest))

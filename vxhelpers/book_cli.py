@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -232,10 +233,15 @@ def _run(
     wanted: Sequence[tuple[targets.Target, Path]], asked: plans.Plan, *, out: Path
 ) -> list[runs.Run]:
     """Run and show how it goes on; raise `typer.Exit` after a table of failures, if any."""
-    workers = asked.jobs or 2
+    workers = asked.slurm.workers if asked.slurm else asked.jobs or 2
     with _interruptible(), progress.shown(console, wanted, out=out, workers=workers) as report:
         done = runs.run_chapters(
-            wanted, out=out, workers=workers, force=bool(asked.force), report=report
+            wanted,
+            out=out,
+            workers=workers,
+            force=bool(asked.force),
+            report=report,
+            runner=_runner(asked),
         )
     kept = sum(run.status == "kept" for run in done)
     console.print(f"{len(done)} chapters: {kept} kept, {len(done) - kept} run", highlight=False)
@@ -243,6 +249,22 @@ def _run(
         console.print(_failures(failed))
         raise typer.Exit(1)
     return done
+
+
+def _runner(asked: plans.Plan) -> runs.Runner | None:
+    """What runs the chapters, where that is not this machine alone."""
+    if asked.scheduler is not None and asked.slurm is not None:
+        raise InputError("--scheduler and --slurm both name the cluster; give one of them")
+    if asked.scheduler is None and asked.slurm is None:
+        return None
+    wanted = "distributed" if asked.slurm is None else "dask_jobqueue"
+    if find_spec(wanted) is None:
+        raise InputError(f"{wanted} is not installed, which runs on several machines need")
+    from vxhelpers import cluster
+
+    if asked.slurm is not None:
+        return cluster.on_slurm(asked.slurm)
+    return cluster.on_scheduler(str(asked.scheduler))
 
 
 def _failures(failed: Sequence[runs.Run]) -> Table:

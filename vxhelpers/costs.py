@@ -106,18 +106,18 @@ class Chapter:
     """What one chapter costs for one class, in seconds, by stage.
 
     ``startup``: the process, its kernel and the imports. ``clips``: decoding or rendering.
-    ``network``: the rest, which is the network's passes and what is computed from them.
+    ``analysis``: the rest, which is the network's passes and what is computed from them.
     """
 
     name: str
     startup: float
     clips: float
-    network: float
+    analysis: float
 
     @property
     def seconds(self) -> float:
         """All of it."""
-        return self.startup + self.clips + self.network
+        return self.startup + self.clips + self.analysis
 
 
 def measured(known: Sequence[Mapping[str, Any]], *, profile: str = "standard") -> list[Chapter]:
@@ -157,8 +157,8 @@ class Forecast:
     shares
         Share of the work that each stage is, 0 to 1.
     bottleneck
-        What to make faster first: a stage by its name, or ``"longest chapter"`` where more workers would not
-        help, because that one alone takes nearly all of the time.
+        What to make faster first: a stage by its name, or ``"longest chapter"`` where more workers
+        would not help, because that one alone takes nearly all of the time.
     """
 
     workers: int
@@ -174,7 +174,7 @@ def forecast(
     """Simulate the chapters of many classes on many workers: list scheduling of independent jobs.
 
     A simple model: every class costs what the measured ones cost, workers are alike and never wait
-    for a disk or for one another, and only the network's stage is faster on other hardware.
+    for a disk or for one another, and only the analysis is faster on other hardware.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def forecast(
     workers
         Processes with a GPU (or a share of the cores) each.
     faster
-        How many times as fast the network's stage is there as where it was measured.
+        How many times as fast the analysis is there as where it was measured.
 
     Raises
     ------
@@ -194,13 +194,13 @@ def forecast(
     """
     if min(classes, workers) < 1 or faster <= 0:
         raise InputError(f"classes ({classes}), workers ({workers}), faster ({faster}): above 0")
-    there = [Chapter(c.name, c.startup, c.clips, c.network / faster) for c in chapters]
+    there = [Chapter(c.name, c.startup, c.clips, c.analysis / faster) for c in chapters]
     costs = [chapter.seconds for chapter in there] * classes
     total, end = sum(costs), schedule(costs, workers)
     stages = {
         "startup": sum(c.startup for c in there) * classes / total,
         "clips": sum(c.clips for c in there) * classes / total,
-        "network": sum(c.network for c in there) * classes / total,
+        "analysis": sum(c.analysis for c in there) * classes / total,
     }
     alone = max(costs) > 0.9 * end and workers > 1
     return Forecast(

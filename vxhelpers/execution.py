@@ -40,6 +40,8 @@ class Job:
         Threads of the processor that its kernel may use.
     environment
         Variables to be set for the kernel, for a process that was started elsewhere.
+    folder
+        Folder that it runs in; the one of the process that runs it unless told.
     """
 
     target: Target
@@ -50,6 +52,7 @@ class Job:
     out: Path
     threads: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
     @property
     def notebook(self) -> Path:

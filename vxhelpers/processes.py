@@ -55,6 +55,7 @@ def run_apart(
             stdout=subprocess.PIPE,
             stderr=log,
             env=environment,
+            cwd=job.folder,
         )
     assert process.stdin is not None and process.stdout is not None
     done = threading.Event()

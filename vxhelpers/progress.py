@@ -71,7 +71,7 @@ class Board:
             [self.expected.get(pair) for pair in dict.fromkeys(self.pairs) if pair not in known],
             [(self.expected.get(pair), now - self.started[pair]) for pair in self.running()],
             [run.record["seconds"] for run in self.ended.values() if run.status == "done"],
-            workers=self.workers,
+            workers=max(self.workers, len(self.running())),
         )
 
     def table(self) -> RenderableType:

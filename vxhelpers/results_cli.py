@@ -83,7 +83,8 @@ def plan(
         list[int] | None, typer.Option(min=1, help="Workers, one GPU each; may be repeated.")
     ] = None,
     faster: Annotated[
-        float, typer.Option(help="The network's stage is so many times as fast there.")
+        float,
+        typer.Option(help="The analysis, that is networks and the rest, is so many times as fast."),
     ] = 1.0,
     profile: Annotated[str, typer.Option(help="Of the runs that were measured.")] = "standard",
     out: Out = _BUILD,
@@ -100,11 +101,11 @@ def plan(
     hardware = sorted({str(record["hardware"]) for record in known})
     console.print(Text(f"Measured on {'; '.join(hardware)}."))
     table = Table(title=Text(f"{classes} classes, {len(chapters)} chapters each"))
-    for name in ("GPUs", "time", "busy", "startup", "clips", "network", "bottleneck"):
+    for name in ("GPUs", "time", "busy", "startup", "clips", "analysis", "bottleneck"):
         table.add_column(name, justify="left" if name == "bottleneck" else "right")
     for workers in gpus or (1, 8, 64):
         told = costs.forecast(chapters, classes=classes, workers=workers, faster=faster)
-        shares = [f"{told.shares[stage]:.0%}" for stage in ("startup", "clips", "network")]
+        shares = [f"{told.shares[stage]:.0%}" for stage in ("startup", "clips", "analysis")]
         hours = f"{told.seconds / 3600:.1f} h"
         table.add_row(str(workers), hours, f"{told.busy:.0%}", *shares, told.bottleneck)
     console.print(table)
@@ -112,9 +113,9 @@ def plan(
 
 def _print_costs(console: Console, chapters: list[costs.Chapter]) -> None:
     table = Table(title=Text("seconds a chapter, medians"))
-    for name in ("chapter", "startup", "clips", "network", "all"):
+    for name in ("chapter", "startup", "clips", "analysis", "all"):
         table.add_column(name, justify="left" if name == "chapter" else "right")
     for chapter in chapters:
-        stages = (chapter.startup, chapter.clips, chapter.network, chapter.seconds)
+        stages = (chapter.startup, chapter.clips, chapter.analysis, chapter.seconds)
         table.add_row(Text(chapter.name), *(f"{stage:.1f}" for stage in stages))
     console.print(table)
