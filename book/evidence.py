@@ -344,7 +344,7 @@ Markdown(
     f"Clips: {', '.join(f'{n} of {task}' for task, n in sizes.items())}; {len(few[0].x)} for those that stand apart"
     + (f" (in the quick profile {', '.join(left_out)} are left out)" if left_out else "")
     + f", {len(bare[0].x)} of each task with random weights"
-    + (". **So few clips say next to nothing.**" if len(trials[0].x) < 4 else "")
+    + (". **So few clips say next to nothing**" if len(trials[0].x) < 4 else "")
     + f". Of the {len(asked)} methods that ask the network and answered all questions, *{asked[0]}* has the highest "
     f"skill, {ranked[asked[0]].value:+.2f}, and *{asked[-1]}* the lowest, {ranked[asked[-1]].value:+.2f}. "
     + (f"**{len(empty)} of them gain no more than 0.1 over the same method in an untrained network**: "
