@@ -3,7 +3,6 @@
 import os
 import queue
 import socket
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -94,42 +93,39 @@ def _slurm_client(asked: Slurm, out: Path, wait: float) -> Iterator[Any]:
     from dask_jobqueue.slurm import SLURMCluster
     from distributed import Client
 
-    private = "127.0.0.1:0"
-    (out / "logs").mkdir(parents=True, exist_ok=True)
-    gres = [f"--gres=gpu:{asked.gpus}"] if asked.gpus else []
-    with tempfile.TemporaryDirectory(prefix="slurm-", dir=out / "logs") as certificates:
-        options: dict[str, Any] = {"dashboard_address": private}
+    private, logs = "127.0.0.1:0", (out / "logs").absolute()
+    logs.mkdir(parents=True, exist_ok=True)
+    options: dict[str, Any] = {"dashboard_address": private}
+    try:
+        made = SLURMCluster(
+            cores=1,  # of Dask's: one chapter at a time
+            processes=1,
+            job_cpu=asked.cores,
+            memory=asked.memory.replace(" ", ""),
+            walltime=asked.walltime,
+            queue=asked.queue,
+            account=asked.account,
+            interface=asked.interface,
+            job_extra_directives=[f"--gres=gpu:{asked.gpus}"] if asked.gpus else [],
+            worker_extra_args=["--dashboard-address", private],
+            security=True,
+            protocol="tls://",
+            shared_temp_directory=str(logs),  # for certificates, deleted with the cluster
+            log_directory=str(logs),
+            scheduler_options=options,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise RunError(f"slurm: {error}") from error
+    with made as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
+        cluster.adapt(minimum_jobs=asked.workers, maximum_jobs=asked.workers)
         try:
-            made = SLURMCluster(
-                cores=1,  # of Dask's: one chapter at a time
-                processes=1,
-                job_cpu=asked.cores,
-                memory=asked.memory.replace(" ", ""),
-                walltime=asked.walltime,
-                queue=asked.queue,
-                account=asked.account,
-                interface=asked.interface,
-                job_extra_directives=gres,
-                worker_extra_args=["--dashboard-address", private],
-                security=True,
-                protocol="tls://",
-                shared_temp_directory=certificates,
-                log_directory=str((out / "logs").absolute()),
-                scheduler_options=options,
-                config_name="vx",  # none of the user's own
-            )
-        except (OSError, ValueError) as error:
-            raise RunError(f"slurm: {error}") from error
-        with made as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
-            cluster.adapt(minimum_jobs=asked.workers, maximum_jobs=asked.workers)
-            try:
-                client.wait_for_workers(1, timeout=wait)
-            except TimeoutError as error:
-                raise RunError(
-                    f"slurm: no worker started within {wait:.0f} s; see `squeue`, and "
-                    f"{out / 'logs'} for what the jobs said"
-                ) from error
-            yield client
+            client.wait_for_workers(1, timeout=wait)
+        except TimeoutError as error:
+            raise RunError(
+                f"slurm: no worker started within {wait:.0f} s; see `squeue`, and {logs} for what "
+                "the jobs said"
+            ) from error
+        yield client
 
 
 def run_on(
