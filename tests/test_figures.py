@@ -254,6 +254,14 @@ def test_trajectories_are_on_one_scale_with_their_end_marked():
     assert "centred: 1 paths of racket over 0.00" in shown.alt
 
 
+def test_long_names_over_time_stay_within_the_figure() -> None:
+    names = ("map, first layer", "map, last layer", "the mask in cells of the last layer")
+    figure = charts.over_time({name: np.arange(3.0) for name in names}, fps=4).figure
+    figure.canvas.draw()
+    inside, legend = figure.bbox, figure.legends[0].get_window_extent()
+    assert inside.x0 <= legend.x0 and legend.x1 <= inside.x1
+
+
 def test_charts_tell_their_figures():
     table = [[8, 2, 0], [1, 9, 0], [0, 0, 0]]
     assert "17 of 20 clips" in charts.confusion(table, list("abc")).alt

@@ -170,7 +170,8 @@ def over_time(
     if any((np.asarray(values) < 0).any() for values in series.values()):
         ax.axhline(0, color=GREY, lw=1)
     ax.set(xlabel="time (s)", ylabel=units)
-    figure.legend(loc="outside lower center", ncols=3)
+    longest = max(map(len, (*series, *(spans or ()))))
+    figure.legend(loc="outside lower center", ncols=3 if longest < 20 else 1)
     told = "; ".join(f"{k} is largest at {np.argmax(v) / fps:.2f} s" for k, v in series.items())
     return Illustration(figure, alt or f"{units} over time: {told}.")
 
