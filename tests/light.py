@@ -1,5 +1,6 @@
 """A chapter that is as light as a chapter can be, for tests of what runs chapters."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from vxhelpers.targets import Target
@@ -44,3 +45,31 @@ def write(folder: Path) -> Path:
 def targets(count: int) -> list[Target]:
     """Targets of so many classes, none of which any data has."""
     return [Target(f"class {number}", "stage:kth", "stage_r3d") for number in range(count)]
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it has started, and so on."""
+    found = [pid]
+    for parent in found:
+        for path in Path(f"/proc/{parent}/task").glob("*/children"):
+            with suppress(OSError):
+                found += map(int, path.read_text().split())
+    return found
+
+
+def listening(pids: list[int]) -> set[str]:
+    """Addresses beyond loopback that these processes listen on by TCP, in hexadecimal."""
+    sockets: dict[str, str] = {}
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            _, local, _, state, *rest = line.split()
+            if state == "0A":
+                sockets[f"socket:[{rest[5]}]"] = local
+    held = set()
+    for pid in pids:
+        with suppress(OSError):
+            for entry in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):
+                    held.add(str(entry.readlink()))
+    loopback = ("0100007F:", "00000000000000000000000001000000:")
+    return {a for s, a in sockets.items() if s in held and not a.startswith(loopback)}

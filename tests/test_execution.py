@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -52,13 +54,23 @@ def test_what_ran_while_the_package_changed_is_run_again(job: Job) -> None:
     assert not (job.out / "results").exists()
 
 
-def test_a_cancelled_run_ends_soon_and_leaves_nothing(
+def test_a_cancelled_run_ends_soon_leaves_nothing_and_listened_to_nobody(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIGHT_WAITS", "600")
     started = Path(job.chapter.parent, "started")
     before = time.monotonic()
-    run = processes.run_apart(job, cancelled=started.exists)
+    heard: set[str] = set()
+
+    def cancelled() -> bool:
+        if started.exists():
+            heard.update(light.listening(light.family(os.getpid())))
+        return started.exists()
+
+    with socket.create_server(("0.0.0.0", 0)):  # that the check would see one
+        assert light.listening([os.getpid()])
+    run = processes.run_apart(job, cancelled=cancelled)
+    assert not heard, "something listens beyond loopback"
     assert run.failure is not None and "its process died (exit code" in run.failure.error
     assert time.monotonic() - before < 60
     assert not (job.out / "runs").exists() and not (job.out / "results").exists()
