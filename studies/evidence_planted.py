@@ -58,6 +58,7 @@ from vxhelpers import methods
 from vxhelpers.concept_answers import ENTRANTS
 from vxhelpers.errors import VxError
 from vxhelpers.evidence import QUESTIONS, Line, Trial, judge, trial
+from vxhelpers.zoo import Model
 
 OUT = ROOT / "book" / "results" / "evidence_planted.json"
 NETS = ("r3d", "c3d", "i3d")
@@ -173,16 +174,16 @@ def study(
         which = (cell.net, cell.seed, cell.weights)
         if which not in held:
             held = {which: material(cell, options, folder, train=train)}
-        trials, digest, right = held[which]
+        trials, of_weights, right = held[which]
         if not trials:
             print(f"{cell}: no weights", flush=True)
             continue
-        if records.done(record, cell, digest):
+        if records.done(record, cell, of_weights):
             continue
         if cell.method in DEAR:
             trials = [first(one, options.few) for one in trials]
         lines = ask(cell.method, trials, seed=options.clips)
-        found = {"family": METHODS[cell.method].family, "digest": digest[:16], "right": right}
+        found = {"family": METHODS[cell.method].family, "digest": of_weights[:16], "right": right}
         found["rows"] = [row(line) for line in lines]
         if failed := [line.failed for line in lines if line.failed]:
             found["failed"] = failed[0]
@@ -202,7 +203,7 @@ def material(
         task: network(Net(cell.net, task, cell.seed, cell.weights), folder, train=train)
         for task in TASKS
     }
-    trials, digest, right = [], hashlib.sha256(), {}
+    trials, right = [], {}
     for task, model in nets.items():
         if model is None:
             return [], "", {}
@@ -211,9 +212,13 @@ def material(
         with torch.inference_mode():
             named = model.logits(one.x).argmax(1).cpu()
         right[task] = float((named == one.target).float().mean())
-        digest.update(model.digest.encode())
         trials.append(one)
-    return trials, digest.hexdigest(), right
+    return trials, digest([one.model for one in trials]), right
+
+
+def digest(models: Sequence[Model]) -> str:
+    """One digest of the weights of several networks."""
+    return hashlib.sha256("".join(model.digest for model in models).encode()).hexdigest()
 
 
 def ask(name: str, trials: Sequence[Trial], *, seed: int) -> list[Line]:

@@ -29,6 +29,7 @@ def _load(name):
 networks, records = _load("networks"), _load("records")
 planted = _load("tcav_planted")
 found_concepts = _load("stce_planted")
+board = _load("evidence_planted")
 CELL = planted.Cell("c3d", "motion", 0)
 SMALL = planted.Options(count=4, sets=2, scoring=4, permutations=19)
 RUN = {"command": "a test", "commit": "", "hardware": "", "versions": {}, "day": "2000-01-01"}
@@ -478,3 +479,91 @@ def test_recorded_concepts_are_whole_and_of_the_shipped_weights():
         if cell["weights"] == "trained" and cell["seed"] == 0:
             model = zoo.load(f"stage_{cell['net']}", weights=cell["task"])
             assert cell["digest"] == model.digest[:16], f"{cell['net']} {cell['task']}"
+
+
+# ---- planted evidence through every method -------------------------------------------------------
+
+BLOB, NOISE = (board.Cell("r3d", 0, "trained", name) for name in ("centre blob", "random map"))
+TWO = board.Options(count=2, few=2)
+
+
+def _asked(out, cells=(BLOB, NOISE), options=TWO):
+    return board.study(cells, options, out=out, run=RUN, folder=Path("nowhere"), train=False)
+
+
+def _check_board(record):
+    """The schema, as the script's docstring has it."""
+    assert record["columns"] == board.COLUMNS and record["questions"] == board.QUESTIONS
+    there = [records.identity(board.Cell, cell) for cell in record["cells"]]
+    missing = [records.identity(board.Cell, cell) for cell in record["missing"]]
+    assert {*there, *missing} == {*board.ALL} and len(there) + len(missing) == len(board.ALL)
+    assert there == sorted(there, key=board.order)
+    for cell in record["cells"]:
+        assert record["runs"][cell["run"]].keys() == RUN.keys()
+        assert cell["family"] == board.METHODS[cell["method"]].family
+        assert cell["right"].keys() == {*board.TASKS}
+        asked = [(row[0], row[1]) for row in cell["rows"]]
+        assert len({*asked}) == len(asked) >= 1
+        for _, _, value, low, high, n, seconds in cell["rows"]:
+            assert seconds >= 0
+            assert (value is None) == (n is None)
+            assert value is None or 0 <= low <= value <= high <= 1
+        failed = any(row[2] is None for row in cell["rows"])
+        assert failed == ("failed" in cell)
+
+
+@pytest.fixture(scope="module")
+def blobs(tmp_path_factory):
+    out = tmp_path_factory.mktemp("study") / "board.json"
+    _asked(out)
+    return out
+
+
+def test_a_board_has_a_cell_a_method_and_goes_on(blobs, capsys, monkeypatch):
+    record = json.loads(blobs.read_text())
+    _check_board(record)
+    blob, noise = record["cells"] if record["cells"][0]["method"] == "centre blob" else (
+        record["cells"][::-1])  # fmt: skip
+    assert blob["digest"] == noise["digest"] and len(blob["rows"]) == 5
+    assert [row[2] for row in blob["rows"] if row[1] in ("when", "what")] == [0.5, 0.5]
+    before = blobs.read_text()
+    monkeypatch.setattr(board, "ask", lambda *_, **__: pytest.fail("computed again"))
+    _asked(blobs)
+    assert blobs.read_text() == before
+    with pytest.raises(InputError, match="was made with"):
+        _asked(blobs, options=board.Options(count=3))
+
+
+def test_a_board_leaves_out_networks_without_weights(tmp_path, capsys):
+    record = _asked(tmp_path / "board.json", [replace(BLOB, seed=2)])
+    assert not record["cells"] and "no weights" in capsys.readouterr().out
+
+
+def test_dear_methods_explain_fewer_clips_and_come_last(tmp_path, monkeypatch):
+    dear = replace(BLOB, method="RISE")
+    assert board.ALL.index(dear) > board.ALL.index(replace(BLOB, seed=2))
+    seen = {}
+
+    def ask(name, trials, *, seed):
+        seen[name] = [len(one.x) for one in trials]
+        return [board.Line(name, "", "r3d", "motion", "where", None, 0.0, "not asked")]
+
+    monkeypatch.setattr(board, "ask", ask)
+    options = board.Options(count=3, few=1)
+    record = _asked(tmp_path / "board.json", [dear, BLOB], options)
+    assert seen == {"RISE": [1, 1, 1], "centre blob": [3, 3, 3]}
+    assert all(cell["failed"] == "not asked" for cell in record["cells"])
+
+
+def test_the_recorded_board_is_whole_and_of_the_shipped_weights():
+    assert board.OUT.stat().st_size < 400_000
+    record = json.loads(board.OUT.read_text())
+    _check_board(record)
+    assert record["options"] == vars(board.Options())
+    shipped = {
+        net: board.digest([zoo.load(f"stage_{net}", weights=task) for task in board.TASKS])
+        for net in board.NETS
+    }
+    for cell in record["cells"]:
+        if cell["weights"] == "trained" and cell["seed"] == 0:
+            assert cell["digest"] == shipped[cell["net"]][:16], f"{cell['net']}: `make studies`"
