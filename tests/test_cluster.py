@@ -32,7 +32,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("light") / "started.txt"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIGHT_STARTED", str(path))
-        patch.setenv("LIGHT_WAITS", "2")
+        patch.setenv("LIGHT_WAITS", "4")
         yield path
 
 
@@ -61,7 +61,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(
         pids = list(client.run(os.getpid).values())
 
     def kill_one() -> None:
-        while not started.exists():
+        while not started.exists() or started.read_text().count("class") < 2:
             time.sleep(0.05)
         killed.append(next(pid for pid in pids if light.family(pid)[1:]))
         os.kill(killed[0], signal.SIGKILL)
