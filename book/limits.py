@@ -278,6 +278,7 @@ board.append(["flicker", f"change a frame, {layers[-1]}", scored(own),
               "smoother than the evidence" if smooth else "flickers more than the evidence"
               if own.low > ideal.high else "undecided"])  # fmt: skip
 coarse = steps[f"map, {layers[-1]}"]
+steps |= dict.fromkeys(("map, random weights", "evidence in its cells"), coarse)
 Markdown(
     table(["what", "steps in time", "flicker", "in random order"],
           [[name, steps.get(name, maps.shape[1]), short(m), short(mean(flicker[name].baseline))]
@@ -416,7 +417,8 @@ players.gallery([
 #
 # {cite:t}`adebayo2018sanity` replace a network's weights by random ones, from the top down, and watch the
 # map. If it stays as it was, what was learned does not matter to it. Whether a random network speaks for or
-# against a class is a coin's toss, so absolute values are compared as well.
+# against a class is a coin's toss, and a map turned into its negative still has the same places: so
+# similarities count without their sign, and absolute values of the maps are compared as well.
 
 # %%
 draws = [
@@ -430,11 +432,11 @@ stages = [
     *(f"+ {s}" if k else s for k, s in enumerate(draws[0].stages[1:])),
 ]
 left = {
-    name: np.mean([d.similarity[name] for d in draws], axis=0)
+    name: np.abs([d.similarity[name] for d in draws]).mean(0)
     for name in draws[0].similarity
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-cascade", "caption": "How alike maps stay to those of the trained network while its stages become random, from the top down; dashed, how alike the maps of different clips are by rank."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-cascade", "caption": "How alike maps stay to those of the trained network while its stages become random, from the top down, without sign; dashed, how alike the maps of different clips are by rank."}}
 scores = {
     {
         "rank": "rank correlation",
@@ -446,7 +448,7 @@ scores = {
     }
     for name, values in left.items()
 }
-base = mean([] if draws[0].baseline is None else draws[0].baseline["rank"])
+base = mean([] if draws[0].baseline is None else np.abs(draws[0].baseline["rank"]))
 score_charts.curves(
     scores,
     units="alike",
@@ -461,16 +463,21 @@ floor = mean(
     [] if draws[0].baseline is None else draws[0].baseline["absolute_rank"]
 )
 stays = max(last.low, strong.low) > 0.5
+singly = " and ".join(
+    f"{np.abs(d.similarity['rank'][-1]).mean():.2f}" for d in draws
+)
 depends = max(last.high, strong.high) < 0.5
-board.append(["random weights", "map with all weights random, alike", scored(last),
+board.append(["random weights", "map with all weights random, alike, either sign", scored(last),
               f"another clip's map {short(base)}",
               "the map depends on what was learned" if depends else "much of the map stays" if stays
               else "undecided"])  # fmt: skip
 Markdown(
-    f"With all weights random, maps are alike the trained network's by {short(last)} in rank and by "
+    f"With all weights random, maps are alike the trained network's, or its negative, by {short(last)} in rank and by "
     f"{short(strong)} in the rank of absolute values (n = {min(some, len(rows))} clips, "
     f"{len(draws)} draw{'s' if len(draws) > 1 else ''} of weights); those of different clips by "
     f"{short(base)} and {short(floor)}. "
+    + (f"The single draws come to {singly} in rank. "
+       if len(draws) > 1 else "")
     + ("That passes the check. " if depends else "**That does not pass the check.** " if stays else
        "That is no clear answer. ")
     + (f"By structural similarity they are alike by {short(looks)}: another measure, another degree; which "
@@ -725,7 +732,9 @@ lines = [[f"{arch}, `{name}`", *(f"{np.mean(v):.2f}".replace("-", "−") for v i
 means = {key: [mean(v) for v in values] for key, values in tried.items()}
 keeps = [f"{a} `{n}`" for (a, n), m in means.items() if m[0].low > 0.5]
 finds = [f"{a} `{n}`" for (a, n), m in means.items() if m[5].low > 0]
-unmoved = [f"{a} `{n}`" for (a, n), m in means.items() if m[4].low > 0.5]
+unmoved = [
+    f"{a} `{n}`" for (a, n), v in tried.items() if mean(np.abs(v[4])).low > 0.5
+]  # fmt: skip
 Markdown(
     table(head, lines)
     + f"\n\nMeans over n = {len(trial)} forehands (chosen map: the first {1 if quick else 2} of them, fewer "
@@ -733,7 +742,7 @@ Markdown(
     "energy on " + " and ".join(trial.decides) + " minus area; *chosen map*: correlation with the corner.\n\n"
     + f"The map hardly changes (above 0.5, with its whole interval) when the class turns round: {', '.join(keeps) or 'nowhere'}. "
     + f"It favours the evidence: {', '.join(finds) or 'nowhere'}. "
-    + f"It stays when all weights are random: {', '.join(unmoved) or 'nowhere'}."
+    + f"It stays, or becomes its negative, when all weights are random: {', '.join(unmoved) or 'nowhere'}."
 )  # fmt: skip
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-networks", "caption": "How alike the map of the other class is in the reversed clip, beside how alike maps of different clips are, by network and layer; means with 95 % intervals."}}
