@@ -24,7 +24,7 @@
 # that are wrong on purpose and networks that learned nothing, and hold a method of your own against the
 # same.
 #
-# **Before:** {doc}`gradcam`. **Reading:** 15 minutes. **Running:** about a minute and a half on one CPU core.
+# **Before:** {doc}`gradcam`. **Reading:** 15 minutes. **Running:** about two and a half minutes on one CPU core.
 # :::
 #
 # A map that looks right convinces, and that is the trouble: on footage nobody knows what a network used.
@@ -303,6 +303,7 @@ for one in swift:
 ranked = dict(evidence.ranking(lines))
 unlearned = {name: mean.value for name, mean in evidence.ranking(control)}
 family = {one.name: one.family for one in methods.METHODS}
+families = sorted({*family.values(), "concepts"} - {methods.WRONG})
 wrong = [name for name in ranked if family[name] == methods.WRONG]
 whole = max(mean.n for mean in ranked.values())
 board = [name for name, mean in ranked.items() if mean.n == whole]
@@ -320,6 +321,7 @@ evidence_charts.skills(
     {name: skill_of(name) for name in board},
     apart={name: skill_of(name) for name in ranked if name not in board},
     apart_title="two clips of motion: where and when",
+    families=families,
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evidence-answers", "caption": "Scores by question and task, means over clips; chance is 0.50, red is above it and blue below. Empty: not asked."}}
@@ -530,6 +532,7 @@ far = {
     evidence_charts.skills(
         {name: one for name, one in far.items() if name not in fewer},
         apart={name: one for name, one in far.items() if name in fewer},
+        families=families,
     )
     if far
     else evidence_charts.skills(

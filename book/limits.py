@@ -23,8 +23,7 @@
 # change a clip so little that nobody sees it, until the map is one of your choice; and read in one table
 # which limits hold for which network and layer.
 #
-# **Before:** {doc}`gradcam`. **Reading:** 25 minutes. **Running:** about a minute and a half on one CPU
-# core.
+# **Before:** {doc}`gradcam`. **Reading:** 25 minutes. **Running:** under two minutes on one CPU core.
 # :::
 #
 # {cite:t}`saha2024exploring` list in their section 2.2 what speaks against maps such as Grad-CAM's in

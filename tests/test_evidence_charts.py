@@ -24,6 +24,17 @@ def test_skills_are_drawn_in_order_and_told() -> None:
     assert legend == ["maps", "concepts", "wrong on purpose", "untrained"]
 
 
+def test_a_family_looks_the_same_in_every_figure() -> None:
+    marks = []
+    for rows in ({"a": ONE}, {"b": replace(ONE, family="gradients"), "a": ONE}):
+        found = skills(rows, families=["gradients", "maps", "never drawn"])
+        (legend,) = found.figure.legends
+        shown = zip(legend.get_texts(), legend.legend_handles, strict=True)
+        marks.append({t.get_text(): (h.get_color(), h.get_marker()) for t, h in shown})
+    assert marks[0]["maps"] == marks[1]["maps"] != marks[1]["gradients"]
+    assert "never drawn" not in marks[1]
+
+
 def test_scores_are_told_with_failures_and_what_was_not_asked() -> None:
     table = {"a": {"where\nmotion": 0.25, "when": None}, "b": {"when": 1.0}}
     found = answers(table, ["where\nmotion", "when"], wrong=["b"])

@@ -246,9 +246,8 @@ def cost_table(answers: Answers) -> str:
     lines = ["| method | clips forward | clips back | clips a second |", "|---|---|---|---|"]
     for name, one in answers.items():
         if one.maps is not None:
-            lines.append(
-                f"| {name} | {one.forwards:.3g} | {one.backwards:.3g} | {1 / one.seconds:.2g} |"
-            )
+            rate = f"{1 / one.seconds:.0f}" if one.seconds < 0.1 else f"{1 / one.seconds:.2g}"
+            lines.append(f"| {name} | {one.forwards:.3g} | {one.backwards:.3g} | {rate} |")
     return "\n".join(lines)
 
 

@@ -51,6 +51,7 @@ def skills(
     apart: Mapping[str, Skill] | None = None,
     apart_title: str = "fewer questions",
     control: str = "random weights",
+    families: Sequence[str] = (),
     alt: str = "",
 ) -> Illustration:
     """Draw methods below each other in the order given, each with its interval; chance is a line.
@@ -64,6 +65,9 @@ def skills(
         stand there.
     control
         What the hollow marks are.
+    families
+        All families there are, so that one looks the same in several figures; those that are
+        drawn, in their order, unless given.
 
     Raises
     ------
@@ -82,7 +86,8 @@ def skills(
     figure = Figure((WIDTH, 1.4 + 0.235 * (len(names) + bool(below))), layout="constrained")
     ax = figure.subplots()
     ax.axvline(0, color=GREY, ls="--", lw=1.2)
-    families = [*dict.fromkeys(one.family for one in every.values() if not one.wrong)]
+    drawn = {one.family: None for one in every.values() if not one.wrong}
+    families = [*dict.fromkeys((*families, *drawn))]
     for name, one in every.items():
         tone, mark = _look(one, families)
         ax.errorbar(one.value, place[name], xerr=[[one.value - one.low], [one.high - one.value]],
@@ -95,12 +100,13 @@ def skills(
     if below:
         ax.axhline(len(rows), color=GREY, lw=0.8)
         ax.text(0.99, len(rows) - 0.05, apart_title, transform=ax.get_yaxis_transform(), ha="right",
-                va="top", fontsize=8, color=GREY)  # fmt: skip
+                va="bottom", fontsize=8, color=GREY)  # fmt: skip
     ax.set(xlabel="skill: 0 is chance, 1 the best", ylim=(max(place.values()) + 0.7, -0.7))
     ax.grid(axis="y", visible=False)
     handles = [
         Line2D([], [], ls="", marker=MARKS[k % 6], color=PALETTE[k % len(PALETTE)], label=name)
         for k, name in enumerate(families)
+        if name in drawn
     ]
     if any(one.wrong for one in every.values()):
         handles.append(Line2D([], [], ls="", marker="x", color=GREY, label="wrong on purpose"))
