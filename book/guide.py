@@ -30,7 +30,7 @@
 # | roughly where and when, at once | {doc}`guide_cams` | coarse; some never show evidence against |
 # | which pixels, for a network that you can differentiate | {doc}`guide_gradients` | noisy; signs alternate |
 # | what the network does without a part, for any network | {doc}`guide_hiding` | slow; noisy with few views |
-# | how much of the score needs movement | {doc}`guide_relevance` | hardly knows the class; no transformers |
+# | how much of the score needs movement | {doc}`guide_relevance` | some rules may hardly know the class; no transformers |
 # | what a unit looks for, or which training clips speak for this | {doc}`guide_inside` | one unit, few clips |
 # | whether a thing with a name counts, over a whole class | {doc}`tcav` | needs clips of that thing |
 # | which things count, if nobody names them | {doc}`stce` | needs many clips |

@@ -286,6 +286,6 @@ Markdown(comparison.fit_table(tried))
 # The first table of this page names the command, the data's hash, the seed, the versions and the
 # hardware; {doc}`reproduce` says how exactly the numbers come again. Times do not.
 #
-# **Takeaways.** The only family that asks what the network does when something is gone, and fits any
+# **Takeaways.** This family asks what the network does when something is gone, and fits any
 # network; slow, and noisy where views are few. **Next:** {doc}`guide_relevance`. **References:**
 # {doc}`bibliography`.

@@ -333,7 +333,7 @@ Markdown(comparison.fit_table(tried))
 # %% [markdown]
 # ## When not to use it, and what we may not conclude
 #
-# - Not to tell one class from another, unless by the epsilon rule: see the cosines.
+# - Not to tell one class from another by a rule whose cosine between classes is near 1.
 # - Not for transformers: attention and layer norm have no rule here, and the error says so.
 # - A still clip is unlike those the network was trained on, and its logit may be anything. The split says
 #   what *this* network makes of stills, not what stills hold.
@@ -355,6 +355,6 @@ Markdown(comparison.fit_table(tried))
 # The first table of this page names the command, the data's hash, the seed, the versions and the
 # hardware; {doc}`reproduce` says how exactly the numbers come again. Times do not.
 #
-# **Takeaways.** Relevance adds up where biases let it; positive rules are sharp and hardly know the class;
+# **Takeaways.** Relevance adds up where biases let it; whether positive rules know the class, the cosines say;
 # the split tells appearance from movement as far as stills can be trusted. **Next:** {doc}`guide`.
 # **References:** {doc}`bibliography`.
