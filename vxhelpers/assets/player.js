@@ -1,4 +1,5 @@
-// Starts the players that stand beside this script; no globals, no ids, no requests.
+// Starts the players that stand beside this script, each once it is shown and comes near the view;
+// no globals, no ids, no requests.
 (script => {
   const surface = (w, h) => Object.assign(document.createElement("canvas"), {width: w, height: h});
   const pen = canvas => canvas.getContext("2d", {willReadFrequently: true});
@@ -92,5 +93,8 @@
     draw();
     root.classList.add("vx-on");
   };
-  script.parentNode.querySelectorAll(".vx-player:not(.vx-on)").forEach(start);
+  const near = new IntersectionObserver(seen => seen.forEach(({isIntersecting, target}) => {
+    if (isIntersecting) { near.unobserve(target); start(target); }
+  }), {rootMargin: "900px"});
+  script.parentNode.querySelectorAll(".vx-player:not(.vx-on)").forEach(root => near.observe(root));
 })(document.currentScript);
