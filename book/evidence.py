@@ -62,6 +62,7 @@ from vxhelpers import (
     provenance,
     recovery,
     sanity,
+    selectors,
     zoo,
 )
 from vxhelpers.concept_answers import ANSWERS, ENTRANTS
@@ -511,29 +512,47 @@ fewer = [  # of questions; what failed was asked, and answers nothing
     name for (name, sort), some in by_method.items()
     if sort == "trained" and max(len(c["rows"]) for c in some) < most and not any("failed" in c for c in some)
 ]  # fmt: skip
-recorded = {}
-for (name, sort), some in by_method.items():
-    if sort == "trained":
-        values = np.array([skill(cell) for cell in some])
-        mean = (
-            mean_of(values)
-            if len(values) > 1
-            else faithfulness.Mean(*values.repeat(3), 1)
-        )
-        bare = [skill(cell) for cell in by_method.get((name, "random"), [])]
-        recorded[name] = mean, some[0]["family"], float(np.mean(bare)) if bare else None  # fmt: skip
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evidence-recorded", "caption": "Recorded: mean skill of each method over networks and training seeds, with bootstrap intervals over these (one network alone has none); hollow marks are networks with random weights. A method that does not fit a network counts as no skill there."}}
-far = {
-    name: evidence_charts.Skill(mean.value, mean.low, mean.high, kind, kind == methods.WRONG, bare)
-    for name, (mean, kind, bare) in sorted(recorded.items(), key=lambda item: -item[1][0].value)
-}  # fmt: skip
-(
-    evidence_charts.skills(
-        {name: one for name, one in far.items() if name not in fewer},
-        apart={name: one for name, one in far.items() if name in fewer},
+
+def recorded_in(*nets):
+    """Mean skill over networks and seeds, family and skill with random weights of each method."""
+    found = {}
+    for (name, sort), some in by_method.items():
+        values = np.array([skill(cell) for cell in some if cell["net"] in nets])
+        if sort == "trained" and len(values):
+            alone = faithfulness.Mean(*values[:1].repeat(3), 1)
+            mean = mean_of(values) if len(values) > 1 else alone
+            bare = [skill(c) for c in by_method.get((name, "random"), []) if c["net"] in nets]  # fmt: skip
+            found[name] = mean, some[0]["family"], float(np.mean(bare)) if bare else None  # fmt: skip
+    return dict(sorted(found.items(), key=lambda item: -item[1][0].value))
+
+
+studied = [*dict.fromkeys(c["net"] for c in cells if c["weights"] == "trained")]
+recorded = recorded_in(*studied)
+
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evidence-recorded", "caption": "Recorded: mean skill of each method over training seeds of all networks, or of the one that is chosen, with bootstrap intervals over these (one network alone has none); hollow marks are networks with random weights. A method that does not fit a network counts as no skill there."}}
+def skills_in(*nets):
+    return {
+        name: evidence_charts.Skill(mean.value, mean.low, mean.high, kind, kind == methods.WRONG, bare)
+        for name, (mean, kind, bare) in recorded_in(*nets).items()
+    }  # fmt: skip
+
+
+def board_of(rows):
+    return evidence_charts.skills(
+        {name: one for name, one in rows.items() if name not in fewer},
+        apart={name: one for name, one in rows.items() if name in fewer},
         families=families,
     )
+
+
+far = skills_in(*studied)
+boards = {"all": board_of(far)} if far else {}
+for net in studied if len(studied) > 1 else ():
+    boards[net] = board_of(skills_in(net))
+(
+    selectors.choice(boards, legend="Network")
     if far
     else evidence_charts.skills(
         {"nothing recorded": evidence_charts.Skill(0, 0, 0, "none")},
