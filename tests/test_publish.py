@@ -257,3 +257,14 @@ def test_parts_of_one_class_say_which_network_they_are_of() -> None:
     assert one["caption"] == "playing tennis"
     assert two["caption"] == "playing tennis (stage_c3d, tennis)"
     assert one["chapters"] != two["chapters"]
+
+
+def test_a_part_that_sums_up_stands_once_beside_those_of_the_classes(tmp_path: Path) -> None:
+    shutil.copytree(TINY, tmp_path / "book")
+    toc = tmp_path / "book" / "_toc.yml"
+    toc.write_text(toc.read_text().replace("once: true", "summary: true"))
+    assert publish.summaries(tmp_path / "book") == {"single"} == publish.once(tmp_path / "book")
+    run = Run(TENNIS, Path("tiny.py"), Path("tiny.ipynb"), "done")
+    part = {"caption": "Sum", "summary": True, "chapters": [{"file": "single"}]}
+    told = publish._parts(part, [run], {"single": "Held once"})
+    assert told == [{"caption": "Sum", "chapters": [{"file": "single", "title": "Held once"}]}]

@@ -113,3 +113,38 @@ def test_vx_results_lists_compares_and_writes(out: Path, monkeypatch: pytest.Mon
     written = out / "all.csv"
     assert "6 rows" in said("--csv", str(written), "--every")
     assert written.read_text().splitlines()[0].startswith("key,chapter,action")
+
+
+def test_a_books_metrics_are_those_of_its_targets_and_hold_no_time(out: Path) -> None:
+    path = results.write_book([BOX, RUN], out)
+    table = results.metrics(path)
+    assert list(table["action"]) == ["boxing", NASTY, NASTY]
+    assert list(table["slug"]) == [BOX.slug, RUN.slug, RUN.slug]
+    assert list(table["metric"]) == ["accuracy", "accuracy", "drop"]
+    assert table["low"].isna().tolist() == [True, False, True]
+    assert not {"seconds", "finished", "commit", "key"} & set(table.columns)
+    before = path.read_bytes()
+    again = _metric("accuracy", 0.5, 0.25, 0.75), _metric("drop", None)
+    results.write(_record("6", *again, day=5), RUN, out)
+    assert results.write_book([BOX, RUN], out).read_bytes() == before
+    results.write(_record("7", *again[:1], day=6), RUN, out)
+    assert results.write_book([BOX, RUN], out).read_bytes() != before
+
+
+def test_a_books_metrics_that_are_not_there_or_damaged_are_named(tmp_path: Path) -> None:
+    gone = tmp_path / "metrics.parquet"
+    with pytest.raises(InputError, match=r"metrics\.parquet: no metrics of a book.*vx book"):
+        results.metrics(gone)
+    gone.write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"metrics\.parquet: damaged .*delete it"):
+        results.metrics(gone)
+
+
+def test_duckdb_reads_what_pandas_reads(out: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    rows = duckdb.sql(
+        f"select action, model, value from '{out}/results/*.parquet' where metric = 'accuracy'"
+    ).fetchall()
+    table = results.read(out, every=True)
+    mine = table[table["metric"] == "accuracy"][["action", "model", "value"]]
+    assert sorted(rows) == sorted(mine.itertuples(index=False, name=None))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -14,7 +15,7 @@ import pytest
 from vxhelpers import provenance, runs
 from vxhelpers.errors import InputError, RunError
 from vxhelpers.runs import Run, run_chapters
-from vxhelpers.targets import Target
+from vxhelpers.targets import Target, summary_of
 
 TINY = Path(__file__).parent / "tiny_book" / "tiny.py"
 TENNIS = Target("playing tennis", "stage:tennis", "stage_r3d", weights="tennis", profile="quick")
@@ -198,7 +199,7 @@ def test_a_chapter_gets_the_parameters_that_it_names(tmp_path: Path) -> None:
     assert plain == {
         k: v
         for k, v in TENNIS.__dict__.items()
-        if k not in ("detector", "objects", "concepts", "apart")
+        if k not in ("detector", "objects", "concepts", "apart", "results")
     }
     chapter = tmp_path / "finds.py"
     chapter.write_text(
@@ -282,3 +283,52 @@ def test_the_command_to_reproduce_is_one_that_the_shell_reads_back() -> None:
     assert table.rows["detector"] == "d.pt" and "concepts" not in table.rows
     table = provenance.describe("a", action="a", dataset="stage:kth", model="m", concepts="mine")
     assert "--concepts mine" in table.rows["command"] and table.rows["concepts"] == "mine"
+
+
+HEAD = """# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+# %% tags=["parameters"]
+"""
+NOTES = "action = ''\nseed = 0\n# %%\nfrom vxhelpers import metrics\nmetrics.note('seed', seed)\n"
+SUMS = """results = None
+# %%
+from vxhelpers import results as found
+table = found.metrics(results)
+print(*zip(table["action"], table["value"].astype(int)))
+"""
+
+
+def test_what_sums_up_runs_last_on_what_the_others_found(tmp_path: Path) -> None:
+    notes, sums = tmp_path / "notes.py", tmp_path / "sums.py"
+    notes.write_text(HEAD + NOTES)
+    sums.write_text(HEAD + SUMS)
+    out, about = tmp_path / "build", [RUNNING, TENNIS]
+    summary = summary_of(about, out / "metrics.parquet")
+
+    def run(*targets: Target) -> tuple[list[Run], str]:
+        pairs = [(summary, sums), *((target, notes) for target in targets)]
+        done = run_chapters(pairs, out=out, about=targets)
+        assert [r.failure for r in done] == [None] * len(done)
+        cells = nbformat.read(done[0].notebook, as_version=4).cells
+        return done, str(cells[-1].outputs[0].text)
+
+    sick = tmp_path / "sick.py"
+    sick.write_text(HEAD + "seed = 0\n# %%\n1 / 0\n")
+    alone = run_chapters([(summary, sums), (TENNIS, sick)], out=out, about=[TENNIS])
+    assert [r.status for r in alone] == ["failed", "failed"]
+    assert alone[0].failure and "no results" in alone[0].failure.error
+    done, text = run(*about)
+    assert text == f"{(RUNNING.action, 4)} {(TENNIS.action, 0)}\n"
+    assert [r.status for r in run(*about)[0]] == ["kept"] * 3
+    changed = replace(TENNIS, seed=7)
+    done, text = run(RUNNING, changed)
+    assert [r.status for r in done] == ["done", "kept", "done"]
+    assert text == f"{(RUNNING.action, 4)} {(TENNIS.action, 7)}\n"

@@ -97,8 +97,10 @@ def run(
     )
     asked = asked if plan is None else asked.over(plans.read_plan(plan))
     told = any((asked.actions, asked.dataset, asked.manifest, asked.models, asked.weights))
-    pairs_ = _pairs(sources, asked, theirs=bool(asked.chapters) and told)
-    _run(pairs_, asked, out=Path(asked.out or sources.parent / "build"))
+    folder = Path(asked.out or sources.parent / "build")
+    chosen = _choose(sources, asked)
+    pairs_ = _pairs(sources, asked, chosen, out=folder, theirs=bool(asked.chapters) and told)
+    _run(pairs_, asked, chosen, out=folder)
 
 
 def book(
@@ -124,9 +126,9 @@ def book(
     asked = asked if plan is None else asked.over(plans.read_plan(plan))
     if asked.chapters:
         raise InputError("a book holds all chapters: take `chapters` out of the plan, or `vx run`")
-    pairs_ = _pairs(sources, asked)
     folder = Path(asked.out or sources.parent / "build")
-    done = _run(pairs_, asked, out=folder)
+    chosen = _choose(sources, asked)
+    done = _run(_pairs(sources, asked, chosen, out=folder), asked, chosen, out=folder)
     config = sources.parent / "_config.yml"
     with _interruptible(), console.status("building the pages"), locks.hold(folder):
         index, anew = publish.publish(done, book=sources, config=config, out=folder)
@@ -192,27 +194,34 @@ def _choose(sources: Path, asked: plans.Plan) -> list[targets.Target]:
 
 
 def _pairs(
-    sources: Path, asked: plans.Plan, *, theirs: bool = False
+    sources: Path,
+    asked: plans.Plan,
+    chosen: Sequence[targets.Target],
+    *,
+    out: Path,
+    theirs: bool = False,
 ) -> list[tuple[targets.Target, Path]]:
     """What to run: each chapter for each class; those that the book holds once, for their own.
 
-    With ``theirs``, those too are run for the chosen classes.
+    With ``theirs``, those too are run for the chosen classes. Chapters that sum up come last.
     """
-    chosen = _choose(sources, asked)
     scripts = {script.stem: script for script in publish.chapter_scripts(sources)}
     for name in asked.chapters:
         if name not in scripts:
             raise UnknownNameError("chapter", name, scripts, where=str(sources / "_toc.yml"))
     wanted = [scripts[name] for name in dict.fromkeys(asked.chapters or scripts)]
-    single = set() if theirs else publish.once(sources)
+    last = publish.summaries(sources)
+    single = set() if theirs else publish.once(sources) - last
     seed, profile = chosen[0].seed, chosen[0].profile
+    summary = targets.summary_of(chosen, out / "metrics.parquet")
     return [
-        *((target, path) for target in chosen for path in wanted if path.stem not in single),
+        *((target, path) for target in chosen for path in wanted if path.stem not in single | last),
         *(
             (runs.own_target(path, seed=seed, profile=profile), path)
             for path in wanted
             if path.stem in single
         ),
+        *((summary, path) for path in wanted if path.stem in last),
     ]
 
 
@@ -230,7 +239,11 @@ def _interruptible() -> Iterator[None]:
 
 
 def _run(
-    wanted: Sequence[tuple[targets.Target, Path]], asked: plans.Plan, *, out: Path
+    wanted: Sequence[tuple[targets.Target, Path]],
+    asked: plans.Plan,
+    chosen: Sequence[targets.Target],
+    *,
+    out: Path,
 ) -> list[runs.Run]:
     """Run and show how it goes on; raise `typer.Exit` after a table of failures, if any."""
     workers = asked.slurm.workers if asked.slurm else asked.jobs or 2
@@ -238,6 +251,7 @@ def _run(
         done = runs.run_chapters(
             wanted,
             out=out,
+            about=chosen,
             workers=workers,
             force=bool(asked.force),
             report=report,

@@ -96,6 +96,15 @@ class Run:
     warning: str = ""
 
 
+def data_of(
+    target: Target, digest: Callable[[str, str | None], str] = provenance.data_digest
+) -> str:
+    """Digest of the data that a chapter reads: of its data set, or of what other chapters found."""
+    if target.results:
+        return files.sha256(Path(target.results))
+    return digest(target.dataset, target.root)
+
+
 def kept(job: Job) -> Run | None:
     """The finished run of this key, or None where there is none or its files were changed.
 
@@ -114,8 +123,12 @@ def kept(job: Job) -> Run | None:
 
 def failed(job: Job, error: str, *, general: bool = False) -> Run:
     """The run of a chapter that did not come to its cells, or not to its files."""
-    failure = Failure("", error, None, general)
-    return Run(job.target, job.chapter, Path(), "failed", {}, failure)
+    return unstarted(job.target, job.chapter, error, general=general)
+
+
+def unstarted(target: Target, chapter: Path, error: str, *, general: bool = False) -> Run:
+    """The run of a chapter of which not even the key can be known."""
+    return Run(target, chapter, Path(), "failed", {}, Failure("", error, None, general))
 
 
 def execute(job: Job, on_cell: Callable[[int, int], None] = lambda cell, total: None) -> Run:
@@ -189,7 +202,7 @@ def _execute(job: Job, on_cell: Callable[[int, int], None], started: float) -> R
         "sha256": "",
         "chapter": chapter.stem,
         "parameters": parameters_of(chapter, target, job.text),
-        "data": provenance.data_digest(target.dataset, target.root),
+        "data": data_of(target),
         "weights": provenance.weights_digest(target.weights),
         "commit": provenance.commit(),
         "versions": provenance.versions(),

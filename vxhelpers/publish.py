@@ -48,7 +48,16 @@ def read_toc(book: Path) -> dict[str, Any]:
 
 def once(book: Path) -> set[str]:
     """Names of the documents that the book holds once, whatever its classes: parts marked so."""
-    parts = (part for part in read_toc(book)["parts"] if part.get("once"))
+    return _marked(book, "once") | summaries(book)
+
+
+def summaries(book: Path) -> set[str]:
+    """Names of the documents that sum up what the others found: parts marked ``summary``."""
+    return _marked(book, "summary")
+
+
+def _marked(book: Path, mark: str) -> set[str]:
+    parts = (part for part in read_toc(book)["parts"] if part.get(mark))
     return {chapter["file"] for part in parts for chapter in part["chapters"]}
 
 
@@ -123,12 +132,14 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
 def _parts(part: dict[str, Any], runs: Sequence[Run], titles: dict[str, str]) -> list[Any]:
     """A part of the table of contents: as it is, or once a class where it holds chapters."""
     names = [chapter["file"] for chapter in part["chapters"]]
-    if part.get("once"):
+    if part.get("once") or part.get("summary"):
         titled = [
             {"file": name, "title": titles[name]} if name in titles else {"file": name}
             for name in names
         ]
-        return [{k: v for k, v in part.items() if k != "once"} | {"chapters": titled}]
+        return [
+            {k: v for k, v in part.items() if k not in ("once", "summary")} | {"chapters": titled}
+        ]
     if not titles.keys() & set(names):
         return [part]
     copies = []

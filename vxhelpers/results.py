@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.files import replacing
+from vxhelpers.provenance import PACKAGE
 from vxhelpers.targets import Target
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _TEXTS: tuple[str, ...] = (
 _TEXTS += ("objects", "concepts", "data_sha256", "weights_sha256", "commit", "hardware", "versions")
 _TEXTS += ("finished", "metric")
 _NUMBERS = ("seconds", "startup", "clips_seconds", "value", "low", "high")
+_INTERVAL = ("value", "low", "high", "n")
 _COUNTS = ("seed", "threads", "peak_mib", "clips", "n")
 
 
@@ -78,9 +80,6 @@ def write(record: Mapping[str, Any], target: Target, out: Path) -> Path:
     return path_of(record, out)
 
 
-_INTERVAL = ("value", "low", "high", "n")
-
-
 def read(out: Path, *, every: bool = False) -> "pd.DataFrame":
     """Read all results of a build folder.
 
@@ -120,6 +119,82 @@ def read(out: Path, *, every: bool = False) -> "pd.DataFrame":
     runs = last.drop_duplicates(same, keep="last")
     current: pd.DataFrame = table[table["key"].isin(runs["key"])].reset_index(drop=True)
     return current
+
+
+def write_book(targets: Sequence[Target], out: Path) -> Path:
+    """Gather what the last runs of these targets noted, for the chapters that sum a book up.
+
+    Parameters
+    ----------
+    targets
+        What was explained, in the book's order.
+    out
+        The build folder; the file is ``out/metrics.parquet``. It holds neither times nor costs:
+        the same findings give the same bytes.
+
+    Raises
+    ------
+    InputError
+        As for :func:`read`.
+    """
+    import pandas as pd
+
+    table = read(out)
+    same = ["action", *SETTINGS]
+    order = pd.DataFrame(
+        [
+            {k: v for k, v in asdict(t).items() if k in same}
+            | {"objects": json.dumps(t.objects) if t.objects else None}
+            | {"label": t.label, "slug": t.slug, "place": place}
+            for place, t in enumerate(dict.fromkeys(targets))
+        ]
+    )
+    for name in same:  # None is no key to join by
+        order[name], table[name] = (f[name].astype(object).fillna("") for f in (order, table))
+    noted = table[table["metric"].notna()].merge(order, on=same)
+    noted = noted.sort_values(["place", "chapter"], kind="stable", ignore_index=True)
+    path = out / "metrics.parquet"
+    with replacing(path) as temporary:
+        noted[list(_OF_BOOK)].to_parquet(temporary, index=False)
+    return path
+
+
+_OF_BOOK: tuple[str, ...] = ("chapter", "action", "label", "slug", "dataset", "model", "weights")
+_OF_BOOK += ("seed", "profile")
+_OF_BOOK += ("metric", *_INTERVAL)
+
+
+def metrics(source: str | Path | None = None) -> "pd.DataFrame":
+    """Read what the chapters of a book noted: a row a metric, class by class.
+
+    Parameters
+    ----------
+    source
+        The file that :func:`write_book` wrote, which ``vx book`` hands to a chapter; by default
+        the one of this checkout's build folder.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``chapter``, ``action``, ``label`` (the class for people to read), ``slug`` (the
+        folder of its pages), ``dataset``, ``model``, ``weights``, ``seed``, ``profile``,
+        ``metric``, and ``value``, ``low``, ``high``, ``n``, missing where not noted.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it cannot be read.
+    """
+    import pandas as pd
+
+    path = Path(source or PACKAGE.parent / "build" / "metrics.parquet")
+    if not path.is_file():
+        raise InputError(f"{path}: no metrics of a book there; `vx book` makes them")
+    try:
+        table: pd.DataFrame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: damaged ({error}); delete it and run `vx book`") from error
+    return table
 
 
 def _damaged(paths: Sequence[Path], error: Exception) -> str:

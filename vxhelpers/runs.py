@@ -4,12 +4,13 @@ import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from vxhelpers import execution, files, locks, processes, provenance, store
+from vxhelpers import execution, files, locks, processes, provenance, results, store
 from vxhelpers.chapters import own_target, parameters_of, read_chapter, read_text
+from vxhelpers.errors import InputError
 from vxhelpers.execution import Failure, Job, Run
 from vxhelpers.files import WriteError
 from vxhelpers.processes import Cell
@@ -42,7 +43,7 @@ def plan_jobs(pairs: Sequence[tuple[Target, Path]], *, out: Path) -> list[Job]:
             "chapter": text,
             "package": package,
             "versions": versions,
-            "data": shared(target.dataset, target.root),
+            "data": execution.data_of(target, shared),
             "weights": weighed(target.weights),
             "parameters": parameters_of(chapter, target, text),
         }
@@ -66,6 +67,7 @@ def run_chapters(
     pairs: Sequence[tuple[Target, Path]],
     *,
     out: Path,
+    about: Sequence[Target] = (),
     workers: int = 2,
     force: bool = False,
     report: Callable[[Event], None] = lambda event: None,
@@ -83,6 +85,9 @@ def run_chapters(
         What is explained, and a chapter's script (jupytext percent format).
     out
         The build folder; one call at a time works in it.
+    about
+        Whose results chapters that sum up (targets with ``results``) are about. They run last,
+        when the others are through, and on this machine.
     workers
         Chapters at a time; the processor's threads are shared out among them.
     force
@@ -105,32 +110,49 @@ def run_chapters(
     WriteError
         If nothing can be written: the disk is full, or may not be written to.
     """
-    jobs = plan_jobs(pairs, out=out)
-    finished: dict[tuple[Target, Path], Run] = {}
-    with locks.hold(out):
-        left = []
-        for job in jobs:
-            run = None if force else execution.kept(job)
-            if run is None:
-                left.append(job)
-            else:
-                finished[job.target, job.chapter] = run
-                report(run)
-        if runner is None:
-            at_once = max(1, min(workers, len(left)))
-            threads = max(1, (os.cpu_count() or 1) // at_once)
-            left = [replace(job, threads=threads) for job in left]
-            events = processes.run_many(left, workers=at_once)
-        else:
-            events = runner(left)
-        with closing(events):
+    first = [pair for pair in pairs if not pair[0].results]
+    last = [pair for pair in pairs if pair[0].results]
+    jobs, finished = plan_jobs(first, out=out), dict[tuple[Target, Path], Run]()
+
+    def run(jobs: Sequence[Job], runner: Runner | None) -> None:
+        with closing(_run(jobs, workers=workers, force=force, runner=runner)) as events:
             for event in events:
-                if isinstance(event, Job):
-                    report((event.target, event.chapter))
-                    continue
                 report(event)
                 if isinstance(event, Run):
                     if event.failure and event.failure.general:
                         raise WriteError(event.failure.error)
                     finished[event.target, event.chapter] = event
+
+    with locks.hold(out):
+        run(jobs, runner)
+        try:
+            if last:
+                results.write_book(about, out)
+        except InputError as error:  # nothing was found, or a file is damaged
+            for pair in last:
+                finished[pair] = execution.unstarted(*pair, str(error))
+                report(finished[pair])
+        else:
+            run(plan_jobs(last, out=out), None)
     return [finished[pair] for pair in pairs]
+
+
+def _run(
+    jobs: Sequence[Job], *, workers: int, force: bool, runner: Runner | None
+) -> Generator[Event, None, None]:
+    """What is kept, then what is run, as it happens."""
+    left = []
+    for job in jobs:
+        run = None if force else execution.kept(job)
+        if run is None:
+            left.append(job)
+        else:
+            yield run
+    if runner is None:
+        at_once = max(1, min(workers, len(left)))
+        threads = max(1, (os.cpu_count() or 1) // at_once)
+        left = [replace(job, threads=threads) for job in left]
+        runner = partial(processes.run_many, workers=at_once)
+    with closing(runner(left)) as events:
+        for event in events:
+            yield (event.target, event.chapter) if isinstance(event, Job) else event

@@ -46,6 +46,9 @@ class Target:
     apart
         True where model and weights are not those that the book's table gives the data set: then
         they are part of the slug, so that a class may be explained with several networks.
+    results
+        What other chapters found, as a Parquet file (see :func:`vxhelpers.results.write_book`);
+        for a chapter that sums a book up, and None for all others.
     """
 
     action: str
@@ -59,6 +62,7 @@ class Target:
     objects: tuple[str, ...] | None = None
     concepts: str | None = None
     apart: bool = False
+    results: str | None = None
 
     def __post_init__(self) -> None:
         if self.objects is not None:
@@ -80,6 +84,28 @@ class Target:
         """The class for people to read, with the network where that is `apart`."""
         weights = f", {Path(self.weights).name}" if self.weights else ""
         return f"{self.action} ({self.model}{weights})" if self.apart else self.action
+
+
+def summary_of(targets: Sequence[Target], results: Path) -> Target:
+    """The target of a chapter that sums up what was found of many.
+
+    Parameters
+    ----------
+    targets
+        What the other chapters explain.
+    results
+        Where their numbers will lie.
+    """
+    models = ", ".join(dict.fromkeys(target.model for target in targets))
+    first = targets[0]
+    return Target(
+        "all classes",
+        "this book",
+        models,
+        seed=first.seed,
+        profile=first.profile,
+        results=str(results.absolute()),
+    )
 
 
 def _slug(text: str, lossless: str) -> str:
