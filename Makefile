@@ -2,7 +2,7 @@
 # make lab     the chapters in JupyterLab               make lint    ruff and mypy
 # make pair    notebooks from their scripts             make weights train again what ships
 # make bench   the benchmarks                           make studies over training seeds: hours
-# make clean   remove what was built
+# make live    the live pages, through Voila            make clean   remove what was built
 
 VENV    ?= .venv
 PYTHON  ?= $(shell for p in python3 python3.12 python3.11; do \
@@ -11,10 +11,12 @@ PYTHON  ?= $(shell for p in python3 python3.12 python3.11; do \
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 BUILD   ?= build
+# Where Python may keep no bytecode of its own, every chapter would compile its imports anew.
+COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 export VX_CACHE ?= $(CURDIR)/$(BUILD)/cache
 export YOLO_AUTOINSTALL := false
 
-.PHONY: book test lab lint pair weights bench studies pins clean setup
+.PHONY: book test lab live lint pair weights bench studies pins clean setup
 
 book: $(READY)
 	$(BIN)/vx book --out $(BUILD) $(ARGS)
@@ -24,6 +26,12 @@ test: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir book $(ARGS)
+
+# With a template that asks nothing of the network, and without JupyterLab's other extensions.
+live: $(READY)
+	JUPYTER_PATH=$(CURDIR)/book/live/_jupyter $(BIN)/voila book/live --template=offline --classic-tree \
+	  --Voila.ip=127.0.0.1 --VoilaConfiguration.extension_allowlist @jupyter-widgets/jupyterlab-manager \
+	  --VoilaConfiguration.extension_allowlist @voila-dashboards/widgets-manager8 $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -59,7 +67,7 @@ $(READY): requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -r requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps $(COMPILE) -r requirements.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 

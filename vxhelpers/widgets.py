@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vxhelpers.errors import InputError
+from vxhelpers.explorer_view import explore
 from vxhelpers.players import asset
 from vxhelpers.review_desk import Desk
 
 if TYPE_CHECKING:
     from anywidget import AnyWidget
+
+__all__ = ["explore", "review"]
 
 
 def review(
