@@ -8,11 +8,12 @@ from vxhelpers.errors import InputError
 from vxhelpers.explorer_view import explore
 from vxhelpers.players import asset
 from vxhelpers.review_desk import Desk
+from vxhelpers.workbench_view import workbench
 
 if TYPE_CHECKING:
     from anywidget import AnyWidget
 
-__all__ = ["explore", "review"]
+__all__ = ["explore", "review", "workbench"]
 
 
 def review(

@@ -29,6 +29,4 @@ seed = 0
 # %%
 from vxhelpers import widgets
 
-widgets.explore(
-    action, dataset, root=root, model=model, weights=weights, seed=seed
-)
+widgets.explore(action, dataset, root=root, model=model, weights=weights, seed=seed)

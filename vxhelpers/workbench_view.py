@@ -1,0 +1,336 @@
+"""The live TCAV workbench: concept clips to drop and add, and scores that follow."""
+
+import html
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import numpy as np
+
+from vxhelpers import concept_sets, zoo
+from vxhelpers.cases import draw
+from vxhelpers.clip import Clip
+from vxhelpers.concepts import Kind
+from vxhelpers.data import DataSet, open_data
+from vxhelpers.errors import InputError
+from vxhelpers.gradcam import volume_layers
+from vxhelpers.live import (
+    STYLE,
+    Check,
+    Latest,
+    alert,
+    block,
+    described,
+    image,
+    shown,
+    status,
+    table,
+)
+from vxhelpers.methods import pixels
+from vxhelpers.solvers import SOLVERS
+from vxhelpers.store import Store
+from vxhelpers.tcav_workbench import Choice, Line, Workbench
+from vxhelpers.tracking import TRUTH
+
+LAYERS = 4  # the last ones with space and time, as in the chapter
+KINDS: tuple[Kind, ...] = ("moving", "still")
+
+
+@shown
+def workbench(
+    action: str = "playing tennis",
+    dataset: str | Path = "stage:tennis",
+    *,
+    root: str | Path | None = None,
+    model: str = "stage_r3d",
+    weights: str | None = "tennis",
+    detector: str | None = TRUTH,
+    objects: Sequence[str] | None = None,
+    concepts: str | Path | None = None,
+    count: int = 16,
+    sets: int = 8,
+    scoring: int = 20,
+    seed: int = 0,
+) -> Any:
+    """Drop and add concept clips, choose solver, layers and random sets; scores follow.
+
+    Parameters
+    ----------
+    action, dataset, root, model, weights
+        The class, its clips and the network, as for `vxhelpers.widgets.explore`.
+    detector, objects
+        Who finds concepts in clips, and which (`vxhelpers.concept_sets.make`): the stage's own
+        boxes, and what decides on the stage, unless told.
+    concepts
+        A folder of concept sets instead.
+    count, sets, scoring
+        Clips a concept, random sets, and clips to be scored.
+    seed
+        Of all draws.
+
+    Returns
+    -------
+    ipywidgets.VBox
+        The workbench; a message in its place where there are no concepts to be had.
+    """
+    data, net = open_data(dataset, root=root), zoo.load(model, weights=weights)
+    if concepts is not None:
+        made = concept_sets.read(concepts)
+    elif detector is None:
+        raise InputError("name a detector, or a folder of concepts: without one there are none")
+    else:
+        made = concept_sets.make(
+            data, action, objects or _deciding(data, action), detector=detector, count=count,
+            sets=sets, scoring=scoring, placements=("in_place",), controls=(),
+            random_targets=True, allow_fewer=True, skip_unreadable=True, seed=seed,
+        )  # fmt: skip
+    rows = list(made.scoring) or draw(
+        data, label=action, limit=scoring, rng=np.random.default_rng(seed)
+    )
+    groups = {kind: found for kind in KINDS if (found := _group(made, kind, net)) is not None}
+    if not groups:
+        raise InputError(f"{made.folder}: no concept of 4 clips with two random sets of its kind")
+    return View(net, groups, [data.clip(row) for row in rows], action).box
+
+
+def _deciding(data: DataSet, action: str) -> list[str]:
+    """What decides in a rendered class; other videos need objects named."""
+    scene = data.scene(data.rows("test", action)[0])
+    if scene is None:
+        raise InputError(f"{data.name}: name the objects to look for, such as objects=['person']")
+    return list(scene.planted.decides)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Concepts and random sets of one kind, to be set against each other."""
+
+    concepts: Mapping[str, Sequence[Clip]]
+    randoms: Mapping[str, Sequence[Clip]]
+
+
+def _group(made: concept_sets.ConceptFolder, kind: Kind, net: zoo.Model) -> Group | None:
+    concepts, randoms = (
+        {
+            one.name: one.clips_for(net.entry)
+            for one in made.select(role, kind=kind, placement="in_place")
+            if len(one) > 3
+        }
+        for role in ("concept", "random")
+    )  # fmt: skip
+    return Group(concepts, randoms) if concepts and len(randoms) > 1 else None
+
+
+class View:
+    """Controls, thumbnails and scores; ``box`` is the widget.
+
+    Parameters
+    ----------
+    model
+        The network.
+    groups
+        For each kind of clips, its concepts and random sets.
+    clips
+        To be scored.
+    action
+        The class.
+    """
+
+    def __init__(
+        self, model: zoo.Model, groups: Mapping[Kind, Group], clips: Sequence[Clip], action: str
+    ) -> None:
+        self.net, self.groups, self.clips, self.action = model, groups, clips, action
+        self.benches: dict[Kind, Workbench] = {}
+        self.whole: dict[tuple[Kind, Choice], list[Line]] = {}  # of concepts with all clips
+        self.thumbs: dict[tuple[Kind, str], list[str]] = {}
+        self.dropped: dict[tuple[Kind, str], frozenset[int]] = {}
+        self.quiet = False
+        self.compute = Latest(self._compute, self._fail)
+        layers = volume_layers(model)[-LAYERS:]
+        first = groups[next(iter(groups))]
+        self.kind = described(ipywidgets.ToggleButtons, "Clips", options=list(groups))
+        self.concept = described(ipywidgets.Dropdown, "Concept", options=list(first.concepts))
+        self.solver = described(ipywidgets.Dropdown, "Solver", options=list(SOLVERS))
+        most = len(first.randoms)
+        self.randoms = described(ipywidgets.IntSlider, "Random sets", min=2, max=most, value=most)
+        self.layers = described(
+            ipywidgets.SelectMultiple, "Layers", options=layers, value=layers, rows=len(layers)
+        )
+        self.back = ipywidgets.Button(description="Take all clips back")
+        self.line, self.scores = ipywidgets.HTML(), ipywidgets.HTML()
+        most = max(len(c) for group in groups.values() for c in group.concepts.values())
+        self.pictures = [ipywidgets.HTML() for _ in range(most)]
+        self.boxes = [
+            ipywidgets.Checkbox(value=True, indent=False, description=f"clip {k + 1}")
+            for k in range(most)
+        ]
+        cells = [
+            ipywidgets.VBox(pair, layout={"margin": "0 8px 6px 0"})
+            for pair in zip(self.pictures, self.boxes, strict=True)
+        ]
+        for control in (self.concept, self.solver, self.randoms, self.layers):
+            control.observe(self._ask, "value")
+        self.kind.observe(self._change_kind, "value")
+        for box in self.boxes:
+            box.observe(self._mark, "value")
+        self.back.on_click(self._take_back)
+        wrap = ipywidgets.Layout(flex_flow="row wrap", align_items="flex-start")
+        self.box = ipywidgets.VBox(
+            [
+                ipywidgets.HTML(STYLE),
+                ipywidgets.Box([self.kind, self.concept, self.solver], layout=wrap),
+                ipywidgets.Box([self.randoms, self.layers], layout=wrap),
+                self.line,
+                self.scores,
+                self.back,
+                ipywidgets.Box(cells, layout=wrap),
+            ]
+        )
+        self._ask()
+
+    # ---- what controls do ----------------------------------------------------------------------
+
+    @property
+    def _here(self) -> tuple[Kind, str]:
+        return self.kind.value, self.concept.value
+
+    def _change_kind(self, _: object) -> None:
+        group = self.groups[self.kind.value]
+        self.quiet = True
+        self.concept.options = list(group.concepts)
+        self.concept.value = next(iter(group.concepts))
+        self.randoms.max = len(group.randoms)
+        self.quiet = False
+        self._ask()
+
+    def _mark(self, _: object) -> None:
+        if not self.quiet:
+            count = len(self.groups[self.kind.value].concepts[self.concept.value])
+            left_out = [k for k, box in enumerate(self.boxes[:count]) if not box.value]
+            self.dropped[self._here] = frozenset(left_out)
+            self._ask()
+
+    def _take_back(self, _: object) -> None:
+        self.dropped.pop(self._here, None)
+        self._ask()
+
+    def _ask(self, _: object = None) -> None:
+        if self.quiet:
+            return
+        kind, concept = self._here
+        dropped = self.dropped.get(self._here, frozenset())
+        self.quiet = True
+        for k, box in enumerate(self.boxes):
+            box.value = k not in dropped
+        self.quiet = False
+        choice = Choice(concept, dropped, self.solver.value, self.randoms.value)
+        self.compute.ask((kind, choice, self.layers.value))
+
+    # ---- in a thread of its own ----------------------------------------------------------------
+
+    def _compute(self, request: tuple[Kind, Choice, Sequence[str]], check: Check) -> None:
+        kind, choice, layers = request
+        self._show_clips(kind, choice)
+        bench = self._bench(kind)
+        check()
+        if choice.solver == "sgd":
+            self.line.value = status("Descending gradients: the first time takes seconds.")
+        start = time.perf_counter()
+        lines = bench.lines(choice)
+        took = time.perf_counter() - start
+        plain = kind, Choice(choice.concept, frozenset(), choice.solver, choice.randoms)
+        if plain not in self.whole:
+            self.whole[plain] = bench.lines(plain[1])
+        before = {line.layer: line for line in self.whole[plain]} if choice.dropped else {}
+        rows = [_row(line, before.get(line.layer)) for line in lines if line.layer in layers]
+        self.scores.value = block(table(HEAD, rows) + _notes(lines[0], layers, lines))
+        self.line.value = status(
+            f"{choice.concept}: {lines[0].clips} clips against {choice.randoms} random sets, "
+            f"{lines[0].scored} clips of {self.action} scored; {took:.2f} s, no pass."
+        )
+
+    def _bench(self, kind: Kind) -> Workbench:
+        if kind not in self.benches:
+            group = self.groups[kind]
+            count = sum(map(len, (*group.concepts.values(), *group.randoms.values(), self.clips)))
+            self.line.value = status(f"Running the network on {count} clips, once.")
+            self.benches[kind] = Workbench(
+                self.net, group.concepts, group.randoms, self.clips, target=self.action,
+                layers=self.layers.options, store=Store(),
+            )  # fmt: skip
+        return self.benches[kind]
+
+    def _show_clips(self, kind: Kind, choice: Choice) -> None:
+        key = kind, choice.concept
+        if key not in self.thumbs:
+            clips = self.groups[kind].concepts[choice.concept]
+            self.thumbs[key] = [self._thumb(clips[k], kind, k) for k in range(len(clips))]
+        found = self.thumbs[key]
+        for k, (picture, box) in enumerate(zip(self.pictures, self.boxes, strict=True)):
+            there = k < len(found)
+            box.layout.display = "" if there else "none"
+            fade = ' style="opacity:.3"' if k in choice.dropped else ""
+            picture.value = block(f"<div{fade}>{found[k]}</div>") if there else ""
+
+    def _thumb(self, clip: Clip, kind: Kind, place: int) -> str:
+        frames = pixels(self.net, self.net.prepare(clip))[0]
+        last = len(frames) - 1
+        chosen = [0, last // 2, last] if kind == "moving" else [last // 2]
+        told = f"Clip {place + 1}, {clip.source}, " + (
+            "first, middle and last frame." if kind == "moving" else "a still."
+        )
+        return image(np.concatenate(frames[chosen], axis=1), alt=told, side=64 * len(chosen))
+
+    def _fail(self, error: Exception) -> None:
+        self.scores.value = ""
+        self.line.value = block(alert(error))
+
+
+HEAD = ("layer", "sign count", "by chance", "0 to 1", "magnitude", "by chance", "accuracy")
+
+
+def _row(line: Line, before: Line | None) -> list[str]:
+    """A line as cells: scores with their change against all clips, and what random sets score."""
+
+    def score(value: float, old: float | None, form: str) -> str:
+        text = format(value, form) + ("" if old is None else f" ({value - old:+{form}})")
+        return html.escape(text.replace("-", "−"))
+
+    signs, sizes = line.by_chance["sign_count"], line.by_chance["magnitude"]
+    low, high = (f"{v:.2g}".replace("-", "−") for v in sizes)
+    doubt = "" if line.separates > 0.5 else ", does not separate"
+    return [
+        html.escape(line.layer),
+        score(line.sign_count, None if before is None else before.sign_count, ".2f"),
+        f"{signs[0]:.2f} to {signs[1]:.2f}",
+        _axis(line.sign_count, *signs),
+        score(line.magnitude, None if before is None else before.magnitude, ".3g"),
+        f"{low} to {high}",
+        f"{line.accuracy:.2f}{doubt}",
+    ]
+
+
+def _axis(value: float, low: float, high: float) -> str:
+    """A score as a dot between 0 and 1, over the band that chance fills."""
+    x, left, right = (6 + 100 * v for v in (value, low, high))
+    label = f"{value:.2f}; by chance {low:.2f} to {high:.2f}"
+    return (
+        f'<svg width="112" height="14" role="img" aria-label="{label}">'
+        f'<rect x="{left:.1f}" y="2" width="{max(1, right - left):.1f}" height="10" '
+        'fill="currentColor" opacity=".25"/>'
+        '<path d="M6 7H106" stroke="currentColor" opacity=".5"/>'
+        f'<circle cx="{x:.1f}" cy="7" r="5" fill="#D55E00" stroke="currentColor"/></svg>'
+    )
+
+
+def _notes(first: Line, layers: Sequence[str], lines: Sequence[Line]) -> str:
+    told = [
+        f"n = {first.scored} clips are scored. By chance: what 95 % of the scores of "
+        f"{first.randoms} random sets against each other lie in; pairs share sets, so that this is "
+        "a guide and no test. Accuracy: of held-out clips, chance is 0.50."
+    ]
+    told += [f"{x.layer}: {x.degenerate}." for x in lines if x.degenerate and x.layer in layers]
+    return "".join(f"<p><small>{html.escape(text)}</small></p>" for text in told)
