@@ -9,7 +9,14 @@ from torch import Tensor, nn
 
 from vxhelpers.clip import Clip, freeze, reverse
 from vxhelpers.errors import InputError, NotFiniteError
-from vxhelpers.evaluate import accuracy, causal_check, confusion, predict, wilson
+from vxhelpers.evaluate import (
+    accuracy,
+    causal_check,
+    confusion,
+    paired_difference,
+    predict,
+    wilson,
+)
 from vxhelpers.nets.entry import Entry, Layer
 from vxhelpers.zoo import Model
 
@@ -207,3 +214,41 @@ def test_shuffles_depend_on_the_generator_and_not_on_the_batch(clips: list[Clip]
     ]
     np.testing.assert_array_equal(tables[0], tables[1])
     assert not np.array_equal(tables[1], tables[2])
+
+
+def test_the_check_keeps_every_prediction(clips: list[Clip]) -> None:
+    check = causal_check(model_of(Trend()), clips, TRUTH, rng=np.random.default_rng(0))
+    for edit, predictions in check.predictions.items():
+        assert (confusion(TRUTH, predictions, 3) == check.tables[edit]).all()
+
+
+def test_a_paired_difference_covers_the_true_one_as_often_as_it_says() -> None:
+    """Exactly, over all tables of 12 pairs, at four laws."""
+    from scipy.stats import multinomial
+
+    n = 12
+    tables = [
+        (a, b, c, n - a - b - c)
+        for a in range(n + 1)
+        for b in range(n + 1 - a)
+        for c in range(n + 1 - a - b)
+    ]
+    found = {}
+    for a, b, c, d in tables:
+        first = [True] * (a + b) + [False] * (c + d)
+        second = [True] * a + [False] * b + [True] * c + [False] * d
+        found[a, b, c, d] = paired_difference(first, second)
+    for law in ((0.4, 0.3, 0.1, 0.2), (0.85, 0.1, 0.02, 0.03), (0.1, 0.8, 0.05, 0.05)):
+        truth = law[1] - law[2]
+        chances = multinomial.pmf(tables, n, law)
+        inside = [found[t][1] <= truth <= found[t][2] for t in tables]
+        assert 0.93 < chances[inside].sum() <= 1
+
+
+def test_a_paired_difference_of_agreement_keeps_its_width() -> None:
+    value, low, high = paired_difference([True] * 10, [False] * 10)
+    assert value == 1 and 0.5 < low < 0.8 and high == pytest.approx(1)
+    value, low, high = paired_difference([True] * 10, [True] * 10)
+    assert value == 0 and low == pytest.approx(-high) and 0.1 < high < 0.4
+    with pytest.raises(InputError, match="one length"):
+        paired_difference([True], [True, False])
