@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vxhelpers.browser_view import browse
 from vxhelpers.errors import InputError
 from vxhelpers.explorer_view import explore
 from vxhelpers.players import asset
@@ -13,7 +14,7 @@ from vxhelpers.workbench_view import workbench
 if TYPE_CHECKING:
     from anywidget import AnyWidget
 
-__all__ = ["explore", "review", "workbench"]
+__all__ = ["browse", "explore", "review", "workbench"]
 
 
 def review(
