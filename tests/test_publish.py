@@ -2,11 +2,15 @@
 
 import re
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import light
 import pytest
 import yaml
 from site_ import served, visited
@@ -268,3 +272,25 @@ def test_a_part_that_sums_up_stands_once_beside_those_of_the_classes(tmp_path: P
     part = {"caption": "Sum", "summary": True, "chapters": [{"file": "single"}]}
     told = publish._parts(part, [run], {"single": "Held once"})
     assert told == [{"caption": "Sum", "chapters": [{"file": "single", "title": "Held once"}]}]
+
+
+def test_a_build_that_is_killed_takes_the_builder_with_it(
+    done: list[Run], project: Path, tmp_path: Path
+) -> None:
+    staged, config, out = tmp_path / "book", project / "_config.yml", tmp_path
+    publish.stage(done, book=project / "book", staged=staged)
+    call = "import sys; from pathlib import Path; from vxhelpers.publish import build; "
+    call += "build(Path(sys.argv[1]), config=Path(sys.argv[2]), out=Path(sys.argv[3]))"
+    process = subprocess.Popen([sys.executable, "-c", call, str(staged), str(config), str(out)])
+    end = time.monotonic() + 120
+    while not [*out.glob(".html-*/_build")]:  # the builder is at work
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.05)
+    (builder,) = light.family(process.pid)[1:]
+    process.kill()
+    process.wait()
+    while Path(f"/proc/{builder}").exists():
+        assert time.monotonic() < end, "the builder goes on alone"
+        time.sleep(0.05)
+    index, anew = publish.build(staged, config=config, out=out)
+    assert anew and index.is_file() and not [*out.glob(".html-*")]

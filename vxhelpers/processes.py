@@ -111,7 +111,7 @@ def child() -> None:
     pipe = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what else is printed goes to the log
     job: Job = pickle.load(sys.stdin.buffer)
-    threading.Thread(target=_end_with_starter, daemon=True).start()
+    end_with_starter()
 
     def tell(what: object) -> None:
         pickle.dump(what, pipe)
@@ -124,12 +124,16 @@ def child() -> None:
     tell(run)
 
 
-def _end_with_starter() -> None:
-    """End this process when the one that started it is gone, however that one ended."""
-    with suppress(OSError, ValueError):
-        while os.read(0, 1024):
-            pass
-    os.kill(os.getpid(), signal.SIGTERM)
+def end_with_starter() -> None:
+    """End this process when the one that holds its input open is gone, however that one ended."""
+
+    def watch() -> None:
+        with suppress(OSError, ValueError):
+            while os.read(0, 1024):
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def run_many(jobs: Sequence[Job], *, workers: int) -> Generator[Job | Cell | Run, None, None]:

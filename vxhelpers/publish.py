@@ -222,17 +222,25 @@ def build(staged: Path, *, config: Path, out: Path) -> tuple[Path, bool]:
         if built and (published / "index.html").is_file():
             return published / "index.html", False
     for left in out.glob(".html-*"):
-        shutil.rmtree(left)  # of a build that was killed
+        shutil.rmtree(left, ignore_errors=True)  # of a build that was killed
     with tempfile.TemporaryDirectory(prefix=".html-", dir=out) as folder:
-        program = "from jupyter_book.cli.main import main; main()"
+        program = "from vxhelpers.processes import end_with_starter; end_with_starter()\n"
+        program += "from jupyter_book.cli.main import main; main()"
         command = [sys.executable, "-c", program, "build", str(staged), "--all"]
         command += ["--config", str(config), "--path-output", folder, "-n", "-W", "--keep-going"]
-        done = subprocess.run(command, capture_output=True, text=True, env=_environment())
         log = out / "logs" / "book.log"
         log.parent.mkdir(exist_ok=True)
-        said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+        pipe = subprocess.PIPE  # to its input; open as long as this process lives
+        with (
+            log.open("wb") as file,
+            subprocess.Popen(
+                command, env=_environment(), stdin=pipe, stdout=file, stderr=file
+            ) as builder,
+        ):
+            code = builder.wait()
+        said = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8", errors="replace"))
         log.write_text(said, encoding="utf-8")
-        if done.returncode:
+        if code:
             lines = said.splitlines()
             told = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-20:]
             text = "\n".join(told[:20])

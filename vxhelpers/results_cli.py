@@ -62,9 +62,13 @@ def results(
         seconds=[f"{s:.0f}" for s in runs["seconds"]],
         MiB=runs["peak_mib"],
         metrics=counted,
-        finished=runs["finished"],
+        finished=runs["finished"].str.slice(0, 16).str.replace("T", " "),
     )
-    _show(console, listed.rename(columns={"action": "class"}), f"{len(listed)} runs")
+    settings = ["action", "dataset", "model", "weights", "profile"]
+    shared = [name for name in settings if listed[name].nunique(dropna=False) == 1]
+    said = [f"{len(listed)} runs", *(str(listed[name].iloc[0]) for name in shared if len(listed))]
+    columns = listed.drop(columns=shared).rename(columns={"action": "class"})
+    _show(console, columns, ", ".join(text for text in said if text != "None"))
 
 
 def _show(console: Console, frame: Any, title: str) -> None:

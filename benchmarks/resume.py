@@ -1,0 +1,111 @@
+"""A book that is killed at random moments and resumed, against one that was left alone.
+
+``python benchmarks/resume.py`` runs a small one: the classes of one planted task, two chapters. All
+that ships: ``python benchmarks/resume.py --out /large/disk --book --action all --model stage_c3d
+--model stage_r3d --profile quick`` (hours). The last line is one JSON object; the exit code is 1 if
+anything differs that is no time stamp.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from vxhelpers import provenance, results
+
+STAMPS = ("seconds", "startup", "clips", "peak_mib", "finished", "threads")
+TIMED = ("status.html", "searchindex.js", ".vx.json", "reproduce.html")  # times are their content
+SMALL = ["--action", "all", "--dataset", "stage:motion", "--model", "stage_c3d"]
+SMALL += ["--profile", "quick", "--chapter", "networks", "--chapter", "gradcam"]
+
+
+def call(words: Sequence[str], cache: Path, *, after: float | None = None) -> tuple[float, int]:
+    """Run ``vx``, or kill it after so many seconds: how long it ran, and how it ended."""
+    environment = os.environ | {"VX_CACHE": str(cache)}
+    started = time.monotonic()
+    process = subprocess.Popen([sys.executable, "-m", "vxhelpers.cli", *words], env=environment)
+    try:
+        process.wait(after)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    return time.monotonic() - started, process.returncode
+
+
+def left_by(out: Path) -> dict[str, str]:
+    """Digests of all that a build leaves, but for its time stamps."""
+    found = {}
+    for path in sorted((out / "runs").rglob("*.ipynb")):
+        found[str(path.relative_to(out))] = hashlib.sha256(path.read_bytes()).hexdigest()
+        record = json.loads(path.with_suffix(".json").read_text())
+        untimed = json.dumps({k: v for k, v in record.items() if k not in STAMPS}, sort_keys=True)
+        found[str(path.with_suffix(".json").relative_to(out))] = untimed
+    for path in sorted((out / "html").rglob("*")):
+        if path.is_file() and path.name not in TIMED:
+            found[str(path.relative_to(out))] = hashlib.sha256(path.read_bytes()).hexdigest()
+    table = results.read(out)
+    stamps = [*STAMPS[:2], "peak_mib", "finished", "threads", "clips_seconds"]
+    for key, rows in table.drop(columns=stamps).groupby("key"):
+        found[f"results/{key}"] = rows.to_csv(index=False)
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--out", type=Path, help="folder for both builds; a temporary one unless told"
+    )
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--every", type=float, help="mean seconds between kills; by default, all "
+                        "fall into the time that the undisturbed run took")  # fmt: skip
+    parser.add_argument("--book", action="store_true", help="build the pages, too: vx book")
+    asked, words = parser.parse_known_args()
+    rng = random.Random(asked.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        out = (asked.out or Path(folder)) / "build"
+        alone = out.with_name("undisturbed")
+        line = ["book" if asked.book else "run", *(words or SMALL), "--out", str(out)]
+        took = None
+        if not alone.exists():
+            took, code = call(line, out.with_name("cache-undisturbed"))
+            if code:
+                return code
+            out.rename(alone)
+        moments = []
+        for _ in range(asked.kills):
+            span = asked.every or (took or 60) / (asked.kills + 1)
+            ran, code = call(line, out.with_name("cache"), after=rng.uniform(0, 2 * span))
+            moments.append({"killed": code == -9, "after_s": round(ran, 1),
+                            "chapters": len([*(out / "runs").rglob("*.json")])})  # fmt: skip
+            print(moments[-1], flush=True)
+        again, code = call(line, out.with_name("cache"))
+        if code:
+            return code
+        one, two = left_by(alone), left_by(out)
+    differ = sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
+    said = {
+        "command": " ".join(line[:-2]),
+        "files": len(two),
+        "chapters": sum(name.endswith(".ipynb") for name in two),
+        "pages": sum(name.endswith(".html") for name in two),
+        "differ": differ[:20],
+        "kills": moments,
+        "undisturbed_s": None if took is None else round(took, 1),
+        "last_call_s": round(again, 1),
+        "commit": provenance.commit(),
+        "hardware": provenance.hardware(),
+    }
+    print(json.dumps(said))
+    return int(bool(differ))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
