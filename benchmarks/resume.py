@@ -2,8 +2,9 @@
 
 ``python benchmarks/resume.py`` runs a small one: the classes of one planted task, two chapters. All
 that ships: ``python benchmarks/resume.py --out /large/disk --book --action all --model stage_c3d
---model stage_r3d --profile quick`` (hours). The last line is one JSON object; the exit code is 1 if
-anything differs that is no time stamp.
+--model stage_r3d --profile quick`` (hours). With ``--dask``, chapters run on two worker processes,
+and these are killed, one at a time, instead of the run. The last line is one JSON object; the exit
+code is 1 if anything differs that is no time stamp.
 """
 
 import argparse
@@ -11,12 +12,17 @@ import hashlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+from distributed import LocalCluster
 
 from vxhelpers import provenance, results
 
@@ -37,6 +43,37 @@ def call(words: Sequence[str], cache: Path, *, after: float | None = None) -> tu
         process.kill()
         process.wait()
     return time.monotonic() - started, process.returncode
+
+
+def on_workers(
+    words: Sequence[str], cache: Path, moments: Sequence[float]
+) -> list[Mapping[str, Any]]:
+    """Run ``vx`` on two Dask workers, and kill one of them after each of these many seconds."""
+    killed: list[Mapping[str, Any]] = []
+    private = "127.0.0.1:0"
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=private,
+        worker_dashboard_address=private,
+    ) as cluster:
+        environment = os.environ | {"VX_CACHE": str(cache)}
+        line = [sys.executable, "-m", "vxhelpers.cli", *words]
+        line += ["--scheduler", cluster.scheduler_address]
+        started = time.monotonic()
+        process = subprocess.Popen(line, env=environment)
+        for number, after in enumerate(sorted(moments)):
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0, after - (time.monotonic() - started)))
+            pid = list(cluster.workers.values())[number % 2].pid
+            if process.poll() is None and pid is not None:
+                os.kill(pid, signal.SIGKILL)
+                killed.append({"killed": True, "after_s": round(time.monotonic() - started, 1)})
+                print(killed[-1], flush=True)
+        if process.wait():
+            sys.exit(process.returncode)
+    return killed
 
 
 def left_by(out: Path) -> dict[str, str]:
@@ -66,6 +103,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--every", type=float, help="mean seconds between kills; by default, all "
                         "fall into the time that the undisturbed run took")  # fmt: skip
+    parser.add_argument("--dask", action="store_true", help="kill workers, not the run")
     parser.add_argument("--book", action="store_true", help="build the pages, too: vx book")
     asked, words = parser.parse_known_args()
     rng = random.Random(asked.seed)
@@ -79,9 +117,14 @@ def main() -> int:
             if code:
                 return code
             out.rename(alone)
+        span = asked.every or (took or 60) / (asked.kills + 1)
         moments = []
-        for _ in range(asked.kills):
-            span = asked.every or (took or 60) / (asked.kills + 1)
+        if asked.dask:
+            last = span * (asked.kills + 1)
+            moments = on_workers(
+                line, out.with_name("cache"), [rng.uniform(0, last) for _ in range(asked.kills)]
+            )
+        for _ in range(0 if asked.dask else asked.kills):
             ran, code = call(line, out.with_name("cache"), after=rng.uniform(0, 2 * span))
             moments.append({"killed": code == -9, "after_s": round(ran, 1),
                             "chapters": len([*(out / "runs").rglob("*.json")])})  # fmt: skip
