@@ -244,8 +244,9 @@ for name, (energy, area) in shares.items():
     lines.append(
         f"| {name} | {gain.value:+.3f} | {gain.low:+.3f} to {gain.high:+.3f} | {verdict} |"
     )
-held = [found.masks[n] for n in objects if n not in ("person", "ground", "moving")]
-if held:  # all that is neither person nor ground, for `vx results`
+people = ("person", "bystander")
+held = [found.masks[n] for n in objects if n not in (*people, "ground", "moving")]
+if held:  # all that is neither a person nor ground, for `vx results`
     things = np.any(held, axis=0)
     gain = faithfulness.energy_share(last, things) - faithfulness.area_share(things)
     gain = faithfulness.mean_interval(gain, rng=np.random.default_rng(seed))
