@@ -55,6 +55,7 @@ from vxhelpers import (
     add_remove,
     cases,
     figures,
+    metrics,
     players,
     provenance,
     score_charts,
@@ -623,6 +624,15 @@ for op in ("add", "remove"):
 by_probability = [
     verdict(*v) for key, v in areas.items() if key[-1] == "probability"
 ]
+for op in () if refused else ("add", "remove"):  # for `vx results`
+    gap = areas[op, "top", "matched", "probability"][1]
+    metrics.note(
+        f"STCE top minus matched area, {op}",
+        gap.value,
+        low=gap.low,
+        high=gap.high,
+        n=len(clips),
+    )
 
 # %% tags=["hide-input"]
 Markdown(

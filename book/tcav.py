@@ -60,6 +60,7 @@ from vxhelpers import (
     concept_sets,
     figures,
     gradcam,
+    metrics,
     players,
     provenance,
     score_charts,
@@ -389,6 +390,15 @@ clear = {
           and (pairs[thing][layers[-1]][0] > 0.5) == (way == "up")]
     for way in ("up", "down")
 }  # fmt: skip
+shares = [
+    pairs[t][layers[-1]][0] for t in pairs if (t, layers[-1]) not in pair_doubtful
+]
+if shares and not refused:  # for `vx results`; 0.5 is no preference
+    metrics.note(
+        "TCAV movement over stillness, mean of objects",
+        float(np.mean(shares)),
+        n=len(rows),
+    )
 Markdown(
     "\n".join(lines)
     + "\n\nIn the last layer, movement pushes significantly towards the class for: "
@@ -493,6 +503,25 @@ told = {
 }
 by_t = [n for n in main if found[n, deep].p_welch_corrected <= 0.05]
 sure = [n for n in main if found[n, deep].verdict.interpreted]
+told_apart = [n for n in main if found[n, deep].separates]
+if (
+    told_apart and not refused
+):  # for `vx results`: the best of several, so chosen after the fact
+    f = found[max(told_apart, key=lambda n: found[n, deep].effect), deep]
+    metrics.note(
+        "TCAV score, best concept",
+        f.sign_count,
+        low=f.low,
+        high=f.high,
+        n=len(rows),
+    )
+    metrics.note(
+        "TCAV score, random concepts",
+        sum(f.band) / 2,
+        low=f.band[0],
+        high=f.band[1],
+    )
+    metrics.note("TCAV effect, best concept", f.effect, n=len(rows))
 Markdown(
     f"At `{deep}`, pushing towards *{said(action)}*: {', '.join(told['towards']) or 'none'}; away from it: "
     f"{', '.join(told['away']) or 'none'}; not told from chance: {', '.join(told['chance']) or 'none'}; not "
