@@ -104,6 +104,8 @@ def main() -> int:
     parser.add_argument("--every", type=float, help="mean seconds between kills; by default, all "
                         "fall into the time that the undisturbed run took")  # fmt: skip
     parser.add_argument("--dask", action="store_true", help="kill workers, not the run")
+    parser.add_argument("--kill-only", action="store_true", help="compare with nothing yet: a later "
+                        "call does, with what lies in OUT/undisturbed, which may be a part")  # fmt: skip
     parser.add_argument("--book", action="store_true", help="build the pages, too: vx book")
     asked, words = parser.parse_known_args()
     rng = random.Random(asked.seed)
@@ -112,7 +114,7 @@ def main() -> int:
         alone = out.with_name("undisturbed")
         line = ["book" if asked.book else "run", *(words or SMALL), "--out", str(out)]
         took = None
-        if not alone.exists():
+        if not (alone.exists() or asked.kill_only):
             took, code = call(line, out.with_name("cache-undisturbed"))
             if code:
                 return code
@@ -132,10 +134,12 @@ def main() -> int:
         again, code = call(line, out.with_name("cache"))
         if code:
             return code
-        one, two = left_by(alone), left_by(out)
-    differ = sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
+        one, two = {} if asked.kill_only else left_by(alone), left_by(out)
+    names = one.keys() if took is None else one.keys() | two.keys()
+    differ = sorted(name for name in names if one.get(name) != two.get(name))
     said = {
         "command": " ".join(line[:-2]),
+        "compared": len(names),
         "files": len(two),
         "chapters": sum(name.endswith(".ipynb") for name in two),
         "pages": sum(name.endswith(".html") for name in two),
