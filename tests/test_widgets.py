@@ -1,14 +1,9 @@
 """The review widget: its messages, and a review in a real JupyterLab whose kernel is killed."""
 
-import json
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +11,7 @@ from typing import Any
 import pytest
 from browser import ARGUMENTS
 from reviewing import BROKEN, IDS, concept_folder, rows
+from servers import READY, RUN, SECONDS, lab, notebook
 
 from vxhelpers import widgets
 from vxhelpers.errors import InputError, ManifestError
@@ -57,87 +53,35 @@ from pathlib import Path
 from vxhelpers import widgets
 Path("pid").write_text(str(os.getpid()))
 widgets.review({folder!r}, reviewer="anna")"""
-READY = "window.jupyterapp?.shell?.currentWidget?.sessionContext"
-RUN = """async () => {
-    const app = window.jupyterapp;
-    await app.restored;
-    const panel = app.shell.currentWidget;
-    await panel.context.ready;
-    await panel.sessionContext.ready;
-    await app.commands.execute("notebook:run-all-cells");
-    return panel.content.widgets.length;
-}"""
-SECONDS = 90  # the machine may be busy; the whole takes about 20
 
 
 @pytest.fixture
-def lab(tmp_path: Path, folder: Path) -> Iterator[tuple[str, Path]]:
+def address(tmp_path: Path, folder: Path) -> Iterator[tuple[str, Path]]:
     """A JupyterLab with settings of its own: a notebook's address, and the folder it runs in."""
     pytest.importorskip("jupyterlab", reason="JupyterLab is not installed")
     copy = Path(shutil.copytree(folder, tmp_path / "rackets"))
-    home = tmp_path / "home"
-    cell = {"cell_type": "code", "id": "a", "source": CELL.format(folder=str(copy))}
-    notebook = {
-        "cells": [cell | {"metadata": {}, "outputs": [], "execution_count": None}],
-        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    quiet = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
-    for name, content in (
-        ("config/labconfig/page_config.json", quiet),
-        ("notebooks/review.ipynb", notebook),
-    ):
-        (home / name).parent.mkdir(parents=True)
-        (home / name).write_text(json.dumps(content))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    names = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
-    environment = {
-        **os.environ,
-        **{f"JUPYTER_{name}": str(home / name.split("_")[0].lower()) for name in names},
-        **{f"JUPYTERLAB_{name}_DIR": str(home / name) for name in ("SETTINGS", "WORKSPACES")},
-        "IPYTHONDIR": str(home / "ipython"),
-    }
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
-    command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"]
-    command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=secret"]
-    command += [f"--ServerApp.root_dir={home / 'notebooks'}", "--LabApp.expose_app_in_browser=True"]
-    with (home / "log").open("w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/api", server, home / "log")
-        yield f"http://127.0.0.1:{port}/lab/tree/review.ipynb?token=secret", home / "notebooks"
-    finally:
-        server.terminate()
-        server.wait(SECONDS)
+    home = tmp_path / "notebooks"
+    home.mkdir()
+    (home / "review.ipynb").write_text(notebook(CELL.format(folder=str(copy))))
+    with lab(tmp_path / "home", home) as server:
+        yield f"{server}/lab/tree/review.ipynb?token=secret", home
 
 
-def _wait_for(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(10 * SECONDS):
-        assert server.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(log.read_text())
-
-
-def test_a_review_survives_the_death_of_its_kernel(lab: tuple[str, Path], tmp_path: Path) -> None:
+def test_a_review_survives_the_death_of_its_kernel(
+    address: tuple[str, Path], tmp_path: Path
+) -> None:
     """Accept, reject, undo, `kill -9` of the kernel, restart, resume: no decision is lost."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("chromium is not installed: the widget was not driven in a browser")
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    address, home = lab
+    url, home = address
     folder = tmp_path / "rackets"
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.set_default_timeout(1000 * SECONDS)
-        page.goto(address)
+        page.goto(url)
         page.wait_for_function(READY)
         assert page.evaluate(RUN) == 1
 

@@ -75,7 +75,7 @@ def browse(
     scores = stce.score(
         discover(net, None, _draw(data, mine, clips, rng), rng=rng, recipe=RECIPE, store=store),
         net, action, randoms=_others(data, action, {row.split for row in mine}, randoms, rng),
-        rng=rng, groups=groups, draws=99, store=store,
+        rng=rng, groups=groups, draws=499, store=store,
     )  # fmt: skip
     browser = Browser(net, scores, [data.clip(row) for row in rows], store=store)
     return View(browser, [row.clip_id for row in rows], action, seed).box
@@ -157,6 +157,7 @@ class View:
                 ipywidgets.HTML(block(self._told())),
             ]
         )
+        self.box.add_class("vx-browse")
         self._choose("top")
 
     def _concept(self, rank: int, k: int) -> Any:

@@ -163,6 +163,7 @@ class View:
                 ipywidgets.Box([self.pictures, self.prediction], layout=below),
             ]
         )
+        self.box.add_class("vx-explore")
         self._ask()
 
     # ---- what controls do ----------------------------------------------------------------------

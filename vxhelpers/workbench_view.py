@@ -157,14 +157,16 @@ class View:
         most = len(first.randoms)
         self.randoms = described(ipywidgets.IntSlider, "Random sets", min=2, max=most, value=most)
         self.layers = described(
-            ipywidgets.SelectMultiple, "Layers", options=layers, value=layers, rows=len(layers)
+            ipywidgets.SelectMultiple, "Layers", options=layers, value=layers, rows=len(layers) + 1
         )
         self.back = ipywidgets.Button(description="Take all clips back")
         self.line, self.scores = ipywidgets.HTML(), ipywidgets.HTML()
         most = max(len(c) for group in groups.values() for c in group.concepts.values())
         self.pictures = [ipywidgets.HTML() for _ in range(most)]
         self.boxes = [
-            ipywidgets.Checkbox(value=True, indent=False, description=f"clip {k + 1}")
+            ipywidgets.Checkbox(
+                value=True, indent=False, description=f"clip {k + 1}", layout={"width": "100px"}
+            )
             for k in range(most)
         ]
         cells = [
@@ -189,6 +191,7 @@ class View:
                 ipywidgets.Box(cells, layout=wrap),
             ]
         )
+        self.box.add_class("vx-workbench")
         self._ask()
 
     # ---- what controls do ----------------------------------------------------------------------
@@ -267,7 +270,7 @@ class View:
         key = kind, choice.concept
         if key not in self.thumbs:
             clips = self.groups[kind].concepts[choice.concept]
-            self.thumbs[key] = [self._thumb(clips[k], kind, k) for k in range(len(clips))]
+            self.thumbs[key] = [self._thumb(clips[k], key, k) for k in range(len(clips))]
         found = self.thumbs[key]
         for k, (picture, box) in enumerate(zip(self.pictures, self.boxes, strict=True)):
             there = k < len(found)
@@ -275,11 +278,12 @@ class View:
             fade = ' style="opacity:.3"' if k in choice.dropped else ""
             picture.value = block(f"<div{fade}>{found[k]}</div>") if there else ""
 
-    def _thumb(self, clip: Clip, kind: Kind, place: int) -> str:
+    def _thumb(self, clip: Clip, key: tuple[Kind, str], place: int) -> str:
+        kind, concept = key
         frames = pixels(self.net, self.net.prepare(clip))[0]
         last = len(frames) - 1
         chosen = [0, last // 2, last] if kind == "moving" else [last // 2]
-        told = f"Clip {place + 1}, {clip.source}, " + (
+        told = f"Clip {place + 1} of {concept}: " + (
             "first, middle and last frame." if kind == "moving" else "a still."
         )
         return image(np.concatenate(frames[chosen], axis=1), alt=told, side=64 * len(chosen))
