@@ -81,6 +81,10 @@ def score_cam(
 
     **Deviation from the paper**: no ReLU at the end.
 
+    Other parameters, result and errors are those of `vxhelpers.gradcam.gradcam`. A channel that is
+    the same everywhere masks nothing and counts nothing; a clip of which all are is an
+    ``InputError``.
+
     Parameters
     ----------
     weights
@@ -88,10 +92,6 @@ def score_cam(
         channel counts as positive; ``"increase"``: the increases themselves (its definition 2).
     batch_size
         Masked clips in one pass.
-
-    Other parameters, result and errors are those of `vxhelpers.gradcam.gradcam`. A channel that is
-    the same everywhere masks nothing and counts nothing; a clip of which all are is an
-    ``InputError``.
     """
     name = volume_layer(model, layer)
     if weights not in ("softmax", "increase"):

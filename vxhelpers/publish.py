@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from vxhelpers import files, store
+from vxhelpers import files, reference, store
 from vxhelpers.copies import copy_chapter, escape_markdown, labels_in, relabel, title_of
 from vxhelpers.errors import InputError, RunError
 from vxhelpers.execution import Run
@@ -21,6 +21,7 @@ from vxhelpers.modelcard import card_markdown, read_card
 from vxhelpers.zoo import SHIPPED
 
 STATUS, CARDS = "<!-- vx:runs -->", "<!-- vx:cards -->"
+_OURS = ("mathml", "navigation", "reference")  # extensions of the build
 _BUILDERS = ("jupyter-book", "sphinx", "sphinx-book-theme", "myst-nb", "sphinxcontrib-bibtex")
 
 
@@ -107,11 +108,13 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
     shutil.rmtree(staged, ignore_errors=True)
     ignored = shutil.ignore_patterns("*.py", "*.toml", "*.ipynb", "*.md", "_*", ".*")
     shutil.copytree(book, staged, ignore=ignored)
-    first = repeated[0].target.slug
+    first, below = repeated[0].target.slug, {}
     for page in sorted(book.glob("*.md")):
         text = page.read_text(encoding="utf-8")
         text = relabel(text, slug=first, labels=labels, chapters=chapters, inside=False)
         text = text.replace(STATUS, status_table(runs)).replace(CARDS, shipped_cards())
+        if reference.LISTED.search(text):
+            text, below[page.stem] = reference.write(staged, text)
         (staged / page.name).write_text(text, encoding="utf-8")
     titles = {}
     for run, notebook in zip(runs, notebooks, strict=True):
@@ -123,6 +126,9 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
         path.write_text(nbformat.writes(copied), encoding="utf-8")  # type: ignore[no-untyped-call]
         titles[run.chapter.stem] = title_of(notebook)
     parts = [part for old in toc["parts"] for part in _parts(old, repeated, titles)]
+    for entry in (entry for part in parts for entry in part["chapters"]):
+        if documents := below.get(entry["file"]):
+            entry["sections"] = [{"file": document} for document in documents]
     (staged / "_toc.yml").write_text(
         yaml.safe_dump(toc | {"parts": parts}, allow_unicode=True, sort_keys=False),
         encoding="utf-8",
@@ -269,7 +275,7 @@ def _build_key(staged: Path, config: Path) -> str:
         {
             "sources": {str(path.relative_to(staged)): files.sha256(path) for path in sources},
             "config": files.sha256(config),
-            "renderer": files.sha256(Path(__file__).with_name("mathml.py")),
+            "renderer": [files.sha256(Path(__file__).with_name(f"{one}.py")) for one in _OURS],
             "builders": {name: metadata.version(name) for name in _BUILDERS},
         }
     )
