@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from vxhelpers import provenance, runs
+from vxhelpers import provenance, runs, sources
 from vxhelpers.errors import InputError, RunError
 from vxhelpers.runs import Run, run_chapters
 from vxhelpers.targets import Target, summary_of
@@ -66,7 +66,7 @@ def test_what_has_not_changed_is_kept(first: list[Run], out: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["chapter", "parameters", "package", "versions", "damage", "data"]
+    "change", ["chapter", "parameters", "code", "material", "versions", "damage", "data"]
 )
 def test_every_change_asks_for_a_run(
     first: list[Run], out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
@@ -77,8 +77,10 @@ def test_every_change_asks_for_a_run(
         chapter.write_text(TINY.read_text() + "\n# more\n")
     elif change == "parameters":
         target = Target(**{**TENNIS.__dict__, "seed": 1})
-    elif change == "package":
-        monkeypatch.setattr(provenance, "package_digest", lambda: "other")
+    elif change == "code":
+        monkeypatch.setattr(sources, "program_digest", lambda _: "other")
+    elif change == "material":
+        monkeypatch.setattr(provenance, "material_digest", lambda: "other")
     elif change == "versions":
         monkeypatch.setattr(provenance, "versions", lambda: {"torch": "0"})
     elif change == "data":

@@ -12,7 +12,7 @@ from torch import Tensor
 from vxhelpers.clip import Clip
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
 from vxhelpers.probe import in_batches, probe
-from vxhelpers.provenance import package_digest
+from vxhelpers.sources import own_digest
 from vxhelpers.store import Store
 from vxhelpers.zoo import Model
 
@@ -241,7 +241,7 @@ def _key(model: Model, dtype: torch.dtype) -> dict[str, object]:
         "model": [entry.name, model.digest, model.device.type],
         "prepared": prepared,
         "dtype": str(dtype),
-        "package": package_digest(),
+        "package": own_digest("activations"),
     }
 
 

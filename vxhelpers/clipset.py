@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
@@ -18,8 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from vxhelpers.clip import Clip, Frames
 from vxhelpers.errors import InputError, UnknownNameError, VideoError, VxError
-from vxhelpers.provenance import package_digest
 from vxhelpers.sampling import Size, sample_frames, view
+from vxhelpers.sources import own_digest
 from vxhelpers.store import Store
 
 if TYPE_CHECKING:
@@ -215,7 +214,7 @@ def from_stage(
         "seed": seed,
         "size": size,
         "geometry": list(geometry),
-        "renderer": package_digest(Path(stage.__file__).parent),
+        "renderer": own_digest("stage"),
     }
     scenes = _Scenes(task, split, count, seed, size, geometry)
 

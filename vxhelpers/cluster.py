@@ -269,7 +269,7 @@ def check_workers(client: Any, jobs: Sequence[Job]) -> Mapping[str, Mapping[str,
             f"{client.scheduler.address}: no worker; start one for each GPU with `dask worker "
             f"{client.scheduler.address} --nthreads 1`"
         )
-    ours = {"package": jobs[0].package, **provenance.versions()}
+    ours = {"package": provenance.package_digest(), **provenance.versions()}
     wrong = [
         f"worker {address}: {'; '.join(lacks)}"
         for address, said in found.items()
@@ -312,7 +312,7 @@ def _look(token: str, needed: Sequence[str], folder: str, *, dask_worker: Any) -
         missing.insert(0, f"{path.parent} (the build folder, which all must share)")
     elif not os.access(path.parent, os.W_OK):
         missing.insert(0, f"leave to write {path.parent}")
-    package = provenance.package_digest.__wrapped__()
+    package = provenance.package_digest()
     try:
         cores = tuple(sorted(os.sched_getaffinity(0)))
     except AttributeError:  # not on Linux

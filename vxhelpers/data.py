@@ -14,7 +14,7 @@ from vxhelpers.decode import read_clip, write_clip
 from vxhelpers.errors import InputError, ManifestError, UnknownNameError
 from vxhelpers.files import replacing, sha256
 from vxhelpers.manifest import Manifest, Row, find, locate, read, write
-from vxhelpers.provenance import package_digest
+from vxhelpers.sources import own_digest
 from vxhelpers.stopwatch import timed
 from vxhelpers.store import key
 
@@ -116,7 +116,7 @@ def open_data(spec: str | Path, *, root: str | Path | None = None) -> DataSet:
         from vxhelpers import stage
 
         manifest = stage.manifest(task or None)
-        code = package_digest(Path(stage.__file__).parent)
+        code = own_digest("stage")
         digest = key({"rows": manifest.digest, "renderer": code})
         labels = stage.TASKS[task].labels if task else manifest.labels
         return DataSet(str(spec), labels, manifest, digest)

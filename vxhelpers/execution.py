@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from vxhelpers import files, metrics, provenance, results, stopwatch
+from vxhelpers import files, metrics, provenance, results, sources, stopwatch
 from vxhelpers.chapters import parameters_of, read_chapter
 from vxhelpers.targets import Target
 
@@ -33,7 +33,7 @@ class Job:
     key
         Of all that the run depends on.
     package
-        Digest of the package that the key was made from.
+        Digest of the code that the chapter comes to, which the key was made from.
     out
         The build folder.
     threads
@@ -237,7 +237,7 @@ def _failed_in(job: Job, cell: str, error: str, executed: Path) -> Run:
 
 def _changed(job: Job) -> str:
     """What was changed while a chapter ran: its text, or the package that it computed with."""
-    if provenance.package_digest.__wrapped__() != job.package:
+    if sources.program_digest(job.text) != job.package:
         return "the package was changed while this ran; the next call runs it again"
     try:
         if job.chapter.read_text(encoding="utf-8") == job.text:

@@ -38,31 +38,6 @@ _COUNTED += (
     "ipykernel",
     "papermill",
 )
-# Modules that run and publish chapters but that no chapter computes with.
-_OUTSIDE = frozenset(
-    {
-        "cli.py",
-        "book_cli.py",
-        "evidence_cli.py",
-        "results_cli.py",
-        "runs.py",
-        "chapters.py",
-        "execution.py",
-        "processes.py",
-        "cluster.py",
-        "plans.py",
-        "progress.py",
-        "costs.py",
-        "results.py",
-        "locks.py",
-        "stopwatch.py",
-        "targets.py",
-        "publish.py",
-        "copies.py",
-        "pairs.py",
-        "mathml.py",
-    }
-)
 
 
 @cache
@@ -75,17 +50,22 @@ def versions() -> dict[str, str]:
     return installed
 
 
-@cache
 def package_digest(package: Path = PACKAGE) -> str:
-    """SHA-256 over the package's files: code, shipped weights and assets."""
+    """SHA-256 over all of the package's files as they are now: code, shipped weights and assets."""
     return _folder_digest(package)
 
 
-def _folder_digest(folder: Path) -> str:
+@cache
+def material_digest(package: Path = PACKAGE) -> str:
+    """SHA-256 over what the package has beside code: shipped weights, detectors, assets."""
+    return _folder_digest(package, code=False)
+
+
+def _folder_digest(folder: Path, *, code: bool = True) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and "__pycache__" not in name and name not in _OUTSIDE:
+        if path.is_file() and "__pycache__" not in name and (code or path.suffix != ".py"):
             digest.update(f"{name} {sha256(path)}\n".encode())
     return digest.hexdigest()
 

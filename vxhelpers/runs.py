@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from vxhelpers import execution, files, locks, processes, provenance, results, store
+from vxhelpers import execution, files, locks, processes, provenance, results, sources, store
 from vxhelpers.chapters import own_target, parameters_of, read_chapter, read_text
 from vxhelpers.errors import InputError
 from vxhelpers.execution import Failure, Job, Run
@@ -35,13 +35,14 @@ def plan_jobs(pairs: Sequence[tuple[Target, Path]], *, out: Path) -> list[Job]:
     weighed = lru_cache(maxsize=None)(provenance.weights_digest)
     texts = {chapter: read_text(chapter) for _, chapter in pairs}
     recorded = {chapter: _recorded(chapter, text) for chapter, text in texts.items()}
-    package, versions = provenance.package_digest(), provenance.versions()
+    code = {c: sources.program_digest(text) for c, text in texts.items()}
+    material, versions = provenance.material_digest(), provenance.versions()
     jobs = []
     for target, chapter in dict.fromkeys(pairs):
         text = texts[chapter]
         parts: dict[str, Any] = {
             "chapter": text,
-            "package": package,
+            "package": [code[chapter], material],
             "versions": versions,
             "data": execution.data_of(target, shared),
             "weights": weighed(target.weights),
@@ -53,7 +54,7 @@ def plan_jobs(pairs: Sequence[tuple[Target, Path]], *, out: Path) -> list[Job]:
             parts["concepts"] = weighed(target.concepts)
         if recorded[chapter]:
             parts["recorded"] = recorded[chapter]
-        jobs.append(Job(target, chapter, text, store.key(parts), package, out))
+        jobs.append(Job(target, chapter, text, store.key(parts), code[chapter], out))
     return jobs
 
 

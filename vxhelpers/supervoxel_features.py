@@ -14,8 +14,8 @@ from vxhelpers.activations import clip_name
 from vxhelpers.clip import Clip
 from vxhelpers.errors import InputError, NotFiniteError
 from vxhelpers.probe import in_batches, probe
-from vxhelpers.provenance import package_digest
 from vxhelpers.sampling import view
+from vxhelpers.sources import own_digest
 from vxhelpers.store import Store
 from vxhelpers.supervoxel import Backend, Supervoxels, segment
 from vxhelpers.supervoxel_input import FORMS, Fill, Form, fill_values, masks_of, rendered
@@ -164,7 +164,7 @@ def cut(
         "segments": recipe.segments,
         **options,
         "device": model.device.type,
-        "package": package_digest() if store else "",
+        "package": own_digest("supervoxel_features") if store else "",
     }
     names: dict[str, str] = {}
     cuts: list[Supervoxels] = []
@@ -295,7 +295,7 @@ def model_key(model: Model) -> dict[str, object]:
         "prepared": [
             entry.frames, entry.stride, entry.resize, entry.crop, entry.mean, entry.std,
         ],
-        "package": package_digest(),
+        "package": own_digest("supervoxel_features"),
     }  # fmt: skip
 
 
