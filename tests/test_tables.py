@@ -45,7 +45,7 @@ def test_text_is_escaped_and_numbers_carry_their_value() -> None:
     assert '<td data-value="-0.25">−0.25<small>−0.30 to −0.20</small></td>' in markup
     assert '<td data-value="12">12</td>' in markup
     assert 'href="../up.html?a=1&amp;b=2"' in markup and markup.count("<a ") == 3
-    assert "<caption>Leans &lt;of&gt; classes</caption>" in markup
+    assert "<caption><span>Leans &lt;of&gt; classes</span></caption>" in markup
     assert not re.search(r"https?:|\bid=", markup)
     assert "Leans <of> classes" in repr(example()) and "4 rows" in repr(example())
 
@@ -108,13 +108,17 @@ def test_two_tables_do_not_know_of_each_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_wide_table_scrolls_in_its_own_frame(tmp_path: Path, dark: bool) -> None:
-    wide = table({f"column {k}": ["a long text in a cell"] * 3 for k in range(12)}, caption="Wide")
+    wide = table(
+        {f"column {k}": ["a long text in a cell"] * 3 for k in range(12)}, caption="Wide " * 30
+    )
     theme = "dark" if dark else "light"
     head = f"<html data-theme={theme}><meta name=viewport content=width=device-width>"
     with opened(write(tmp_path / "a.html", wide, head=head), width=390, dark=dark) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        frame = page.get_by_role("region", name="Wide")
+        frame = page.get_by_role("region", name="Wide Wide")
         assert frame.evaluate("e => e.scrollWidth > e.clientWidth")
+        right = "e => e.getBoundingClientRect().right"
+        assert page.locator("caption span").evaluate(right) <= frame.evaluate(right)
         frame.focus()
         page.keyboard.press("ArrowRight")
         page.wait_for_function("document.querySelector('.vx-scroll').scrollLeft > 0")

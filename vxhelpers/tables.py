@@ -62,7 +62,7 @@ class Table:
         return (
             f'<div class="vx-table"><style>{asset("table.css")}</style>{field}'
             f'<div class="vx-scroll" role="region" aria-label="{caption}" tabindex="0">'
-            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
+            f"<table><caption><span>{caption}</span></caption><thead><tr>{head}</tr></thead>"
             f'<tbody>{body}</tbody></table></div><p class="vx-told" role="status"></p>'
             f"<script>{asset('table.js')}</script></div>"
         )
