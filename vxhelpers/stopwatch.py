@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 #: Where the process leaves its times when it ends; not set, it leaves none.
@@ -39,4 +39,5 @@ def times() -> dict[str, tuple[int, float]]:
 def _leave() -> None:
     """Leave the times in the file that the environment names, for the process that started us."""
     if VARIABLE in os.environ and _times:
-        Path(os.environ[VARIABLE]).write_text(json.dumps(_times), encoding="utf-8")
+        with suppress(OSError):  # who asked is gone, and its folder too
+            Path(os.environ[VARIABLE]).write_text(json.dumps(_times), encoding="utf-8")
