@@ -16,7 +16,7 @@ import yaml
 from site_ import served, visited
 from typer.testing import CliRunner
 
-from vxhelpers import publish
+from vxhelpers import contents, publish
 from vxhelpers.cli import app
 from vxhelpers.errors import InputError, RunError
 from vxhelpers.runs import Failure, Run, own_target, run_chapters
@@ -257,7 +257,7 @@ def test_parts_of_one_class_say_which_network_they_are_of() -> None:
     other = replace(TENNIS, model="stage_c3d", apart=True)
     runs = [Run(target, Path("tiny.py"), Path("tiny.ipynb"), "done") for target in (TENNIS, other)]
     part = {"caption": "Chapters", "chapters": [{"file": "tiny"}]}
-    one, two = publish._parts(part, runs, {"tiny": "T"})
+    one, two = contents.parts([part], runs, {"tiny": "T"})
     assert one["caption"] == "playing tennis"
     assert two["caption"] == "playing tennis (stage_c3d, tennis)"
     assert one["chapters"] != two["chapters"]
@@ -270,7 +270,7 @@ def test_a_part_that_sums_up_stands_once_beside_those_of_the_classes(tmp_path: P
     assert publish.summaries(tmp_path / "book") == {"single"} == publish.once(tmp_path / "book")
     run = Run(TENNIS, Path("tiny.py"), Path("tiny.ipynb"), "done")
     part = {"caption": "Sum", "summary": True, "chapters": [{"file": "single"}]}
-    told = publish._parts(part, [run], {"single": "Held once"})
+    told = contents.parts([part], [run], {"single": "Held once"})
     assert told == [{"caption": "Sum", "chapters": [{"file": "single", "title": "Held once"}]}]
 
 

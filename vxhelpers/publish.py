@@ -13,15 +13,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from vxhelpers import files, reference, store
-from vxhelpers.copies import copy_chapter, escape_markdown, labels_in, relabel, title_of
+from vxhelpers import contents, files, reference, store
+from vxhelpers.copies import copy_chapter, labels_in, relabel, title_of
 from vxhelpers.errors import InputError, RunError
 from vxhelpers.execution import Run
 from vxhelpers.modelcard import card_markdown, read_card
 from vxhelpers.zoo import SHIPPED
 
 STATUS, CARDS = "<!-- vx:runs -->", "<!-- vx:cards -->"
-_OURS = ("mathml", "navigation", "reference")  # extensions of the build
+_OURS = ("mathml.py", "navigation.py", "reference.py", "assets/sbt-sidebar-nav.html")
 _BUILDERS = ("jupyter-book", "sphinx", "sphinx-book-theme", "myst-nb", "sphinxcontrib-bibtex")
 
 
@@ -112,7 +112,9 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
     for page in sorted(book.glob("*.md")):
         text = page.read_text(encoding="utf-8")
         text = relabel(text, slug=first, labels=labels, chapters=chapters, inside=False)
-        text = text.replace(STATUS, status_table(runs)).replace(CARDS, shipped_cards())
+        text = text.replace(STATUS, contents.status(runs, once=single)).replace(
+            CARDS, shipped_cards()
+        )
         if reference.LISTED.search(text):
             text, below[page.stem] = reference.write(staged, text)
         (staged / page.name).write_text(text, encoding="utf-8")
@@ -125,7 +127,9 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(nbformat.writes(copied), encoding="utf-8")  # type: ignore[no-untyped-call]
         titles[run.chapter.stem] = title_of(notebook)
-    parts = [part for old in toc["parts"] for part in _parts(old, repeated, titles)]
+    for document, text in contents.class_pages(repeated, titles).items():
+        (staged / f"{document}.md").write_text(text, encoding="utf-8")
+    parts = contents.parts(toc["parts"], repeated, titles)
     for entry in (entry for part in parts for entry in part["chapters"]):
         if documents := below.get(entry["file"]):
             entry["sections"] = [{"file": document} for document in documents]
@@ -135,66 +139,10 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
     )
 
 
-def _parts(part: dict[str, Any], runs: Sequence[Run], titles: dict[str, str]) -> list[Any]:
-    """A part of the table of contents: as it is, or once a class where it holds chapters."""
-    names = [chapter["file"] for chapter in part["chapters"]]
-    if part.get("once") or part.get("summary"):
-        titled = [
-            {"file": name, "title": titles[name]} if name in titles else {"file": name}
-            for name in names
-        ]
-        return [
-            {k: v for k, v in part.items() if k not in ("once", "summary")} | {"chapters": titled}
-        ]
-    if not titles.keys() & set(names):
-        return [part]
-    copies = []
-    for target in dict.fromkeys(run.target for run in runs):
-        done = {run.chapter.stem for run in runs if run.target == target}
-        files_ = [
-            {"file": f"{target.slug}/{name}", "title": titles[name]}
-            if name in done
-            else {"file": name}
-            for name in names
-            if name in done or name not in titles
-        ]
-        same = [run.target for run in runs if run.target.action == target.action]
-        caption = " ".join(target.action.split())
-        caption = caption if len(caption) <= 60 else caption[:59] + "\N{HORIZONTAL ELLIPSIS}"
-        caption += target.label.removeprefix(target.action)
-        caption += f" ({target.dataset})" if any(t.dataset != target.dataset for t in same) else ""
-        copies.append(part | {"caption": caption, "chapters": files_})
-    return copies
-
-
 def shipped_cards() -> str:
     """Markdown of the cards of all shipped networks, a section each."""
     cards = (card_markdown(read_card(path)) for path in sorted(SHIPPED.glob("*.json")))
     return "\n".join(f"#{card}" for card in cards)
-
-
-def status_table(runs: Sequence[Run]) -> str:
-    """Markdown table of what every chapter ran on and what it cost."""
-    head = (
-        "| class | chapter | model | weights | data (sha256) | time (s) | memory (MiB) | commit |"
-    )
-    rows = [head, "|---|---|---|---|---|---:|---:|---|"]
-    for run in runs:
-        record, target = run.record, run.target
-        cells = (
-            escape_markdown(target.action),
-            run.chapter.stem,
-            f"`{target.model}`",
-            escape_markdown(target.weights or "the library's"),
-            f"`{record['data'][:12]}`",
-            f"{record['seconds']:.0f}",
-            str(record["peak_mib"]),
-            f"`{record['commit'][:9] or 'none'}`",
-        )
-        rows.append(f"| {' | '.join(cells)} |")
-    last = runs[-1].record
-    versions = ", ".join(f"{name} {version}" for name, version in last["versions"].items())
-    return "\n".join([*rows, "", f"Ran on {last['hardware']} with {versions}."])
 
 
 def build(staged: Path, *, config: Path, out: Path) -> tuple[Path, bool]:
@@ -275,7 +223,7 @@ def _build_key(staged: Path, config: Path) -> str:
         {
             "sources": {str(path.relative_to(staged)): files.sha256(path) for path in sources},
             "config": files.sha256(config),
-            "renderer": [files.sha256(Path(__file__).with_name(f"{one}.py")) for one in _OURS],
+            "renderer": [files.sha256(Path(__file__).parent / one) for one in _OURS],
             "builders": {name: metadata.version(name) for name in _BUILDERS},
         }
     )
