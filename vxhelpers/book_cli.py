@@ -152,10 +152,10 @@ def _said(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def pair(sources: Sources = _BOOK) -> None:
-    """Derive the chapters' notebooks from their scripts."""
-    scripts = publish.chapter_scripts(sources)
+    """Derive the notebooks of chapters and live pages from their scripts."""
+    scripts = [*publish.chapter_scripts(sources), *sorted(sources.glob("live/*.py"))]
     written = pairs.pair(scripts)
-    console.print(f"{len(scripts)} chapters, {len(written)} notebooks written", highlight=False)
+    console.print(f"{len(scripts)} scripts, {len(written)} notebooks written", highlight=False)
 
 
 def _choose(sources: Path, asked: plans.Plan) -> list[targets.Target]:
