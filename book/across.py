@@ -38,10 +38,11 @@ profile = "standard"
 # %% tags=["hide-input"]
 from collections import Counter
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 from IPython.display import Markdown
-from vxhelpers import class_charts, selectors, tables
+from vxhelpers import class_charts, files, provenance, selectors, tables
 from vxhelpers import results as found
 from vxhelpers.concept_coverage import agreement
 from vxhelpers.copies import escape_markdown as said
@@ -63,6 +64,19 @@ def count(n, what):
     return f"{n} {what}" + ("" if n == 1 else "es" if what.endswith("s") else "s")
 
 
+versions = provenance.versions()
+provenance.Provenance(
+    {
+        "command": f"vx book --profile {profile} --seed {seed}",
+        "metrics (sha256)": files.sha256(Path(results))[:16]
+        if results
+        else "build/metrics.parquet",
+        "commit": provenance.commit()[:12] or "not in a checkout",
+        "versions": ", ".join(f"{n} {versions[n]}" for n in ("python", "numpy")),
+    }
+)
+
+# %% tags=["hide-input"]
 of_sets = sorted({c.dataset for c in classes})
 Markdown(
     f"{count(len({(c.action, c.dataset) for c in classes}), 'class')} of "
@@ -260,8 +274,9 @@ Markdown(
     + "\n\nRank correlations over classes, with approximate intervals. "
     + ("The classes come from several data sets, each with weights of its own, so that part of an "
        "agreement is that the data sets differ. " if len(of_sets) > 1 else "")
-    + ("The networks' rankings go together beyond doubt for: "
-       + (", ".join(f"{what}" for _, what, one in alike if one.low > 0) or "no measure") + ". "
+    + "Both networks are asked with the same clips, so that they share what is chance in them. "
+    + ("The interval is above 0 for: "
+       + (", ".join(dict.fromkeys(what for _, what, one in alike if one.low > 0)) or "no measure") + ". "
        if alike else "")
     + (f"What a class leans on most is decided in two networks and differs in {len(differ)} cases"
        + (": " + "; ".join(f"{said(a.name)}, {a.most} in {said(a.network)} and {b.most} in "
@@ -302,18 +317,15 @@ for what, points in maps.items():
         agreed[what] = one
         lines.append(f"| {what} | energy on {twins[what]} | {one.rho:.2f} | {one.low:.2f} to {one.high:.2f} "
                      f"| {one.n} |")  # fmt: skip
-blindly = [
-    c for c in classes
-    if "objects" in c.clear and "objects" in c.energy and c.energy["objects"].low <= 0
-]  # fmt: skip
 leaning = [c for c in classes if "objects" in c.clear and "objects" in c.energy]
+favoured = [c for c in leaning if c.energy["objects"].low > 0]
 Markdown(
     "\n".join(lines)
-    + "\n\nMaps and experiments go together beyond doubt for: "
+    + "\n\nThe interval is above 0 for: "
     + (", ".join(what for what, one in agreed.items() if one.low > 0) or "none of them")
     + ". "
-    + (f"Of {len(leaning)} that clearly lean on objects, {len(blindly)} have maps that do not clearly "
-       "favour them. " if leaning else "")
+    + (f"Of {len(leaning)} that clearly lean on objects, {len(favoured)} have maps that clearly favour "
+       "them. " if leaning else "")
     + "The ground is only part of the place, which has walls, trees and sky, too."
     if agreed else
     f"Fewer than {enough} classes have both, too few for a rank correlation."
@@ -368,6 +380,7 @@ Markdown(
 # - Many classes are compared, and each interval misses its truth once in twenty times. Among 400
 #   classes some will be clear by chance; the extremes of a ranking are the likeliest.
 # - Clips are few and intervals are over clips alone; a network trained anew may lean otherwise.
+# - A hole has a shape. What a person swept over is hidden, but how far it reached can still be seen.
 #
 # ## Exercises
 #
@@ -386,7 +399,8 @@ Markdown(
 #
 # ## Reproduce this
 #
-# `vx book` runs all chapters and this one last, on their numbers; `vx results` lists the same numbers,
+# `vx book` runs all chapters and this one last, on their numbers, which the hash in the first table of this
+# page is of; with options for more classes and networks it is another book. `vx results` lists the numbers,
 # and {doc}`reproduce` says how exactly they come again. Without a book, the chapter reads
 # `build/metrics.parquet`.
 #
