@@ -31,7 +31,8 @@ lab: $(READY)
 live: $(READY)
 	JUPYTER_PATH=$(CURDIR)/book/live/_jupyter $(BIN)/voila book/live --template=offline --classic-tree \
 	  --Voila.ip=127.0.0.1 --VoilaConfiguration.extension_allowlist @jupyter-widgets/jupyterlab-manager \
-	  --VoilaConfiguration.extension_allowlist @voila-dashboards/widgets-manager8 $(ARGS)
+	  --VoilaConfiguration.extension_allowlist @voila-dashboards/widgets-manager8 \
+	  --VoilaConfiguration.extension_allowlist anywidget $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -81,7 +81,11 @@ def voila(cache: str) -> Iterator[str]:
         extra |= {"JUPYTER_PATH": str(LIVE / "_jupyter"), "IPYTHONDIR": f"{home}/ipython"}
         command = [sys.executable, "-m", "voila", str(LIVE), "--no-browser", "--template=offline"]
         command += ["--classic-tree", "--Voila.ip=127.0.0.1", f"--port={port}"]
-        for name in ("@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"):
+        for name in (
+            "@jupyter-widgets/jupyterlab-manager",
+            "@voila-dashboards/widgets-manager8",
+            "anywidget",
+        ):
             command += ["--VoilaConfiguration.extension_allowlist", name]
         server = subprocess.Popen(
             command,

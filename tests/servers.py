@@ -58,7 +58,11 @@ def voila(home: Path, root: Path) -> Iterator[str]:
     port = _free()
     command = [sys.executable, "-m", "voila", str(root), "--no-browser", "--template=offline"]
     command += ["--classic-tree", "--Voila.ip=127.0.0.1", f"--port={port}"]
-    for name in ("@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"):
+    for name in (
+        "@jupyter-widgets/jupyterlab-manager",
+        "@voila-dashboards/widgets-manager8",
+        "anywidget",
+    ):
         command += ["--VoilaConfiguration.extension_allowlist", name]
     extra = {"JUPYTER_PATH": str(TEMPLATES)}
     with _served(command, f"http://127.0.0.1:{port}", "/", home, extra) as address:

@@ -261,3 +261,15 @@ def test_the_browser(page: Any) -> None:
     options = widget.options(0)
     widget.choose("Clip", options[1])
     widget.until(lambda t: options[1] in t["alts"][1])
+
+
+def test_accessibility(page: Any) -> None:
+    """axe-core finds nothing serious: every control has a name, every picture a text."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
+    page.wait_for_selector(".vx-browse .noUi-handle[aria-label=Frame]")
+    found = axe.Axe().run(page, context={"include": [[".vx-named"]]}).response
+    assert len(found["passes"]) > 5
+    serious = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in serious] == []
+    texts = page.locator(".vx-named figure img").evaluate_all("all => all.map(i => i.alt)")
+    assert texts and all(len(text) > 10 for text in texts)

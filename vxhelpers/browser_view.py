@@ -17,11 +17,11 @@ from vxhelpers.concept_split import divide
 from vxhelpers.data import DataSet, open_data
 from vxhelpers.errors import InputError
 from vxhelpers.live import (
-    STYLE,
     Check,
     Latest,
     alert,
     block,
+    boxed,
     chances,
     described,
     figure,
@@ -145,9 +145,9 @@ class View:
             button.on_click(lambda _, order=order: self._choose(order))
         wrap = ipywidgets.Layout(flex_flow="row wrap", align_items="center")
         top = ipywidgets.Layout(flex_flow="row wrap", align_items="flex-start")
-        self.box = ipywidgets.VBox(
+        self.box = boxed(
+            "browse",
             [
-                ipywidgets.HTML(STYLE),
                 ipywidgets.Box([self.clip, self.mode], layout=wrap),
                 ipywidgets.Box([self.q, *self.buttons.values()], layout=wrap),
                 ipywidgets.Box([self.play, self.frame], layout=wrap),
@@ -155,9 +155,8 @@ class View:
                 ipywidgets.Box([self.pictures, self.prediction], layout=top),
                 ipywidgets.Box(cells, layout=top),
                 ipywidgets.HTML(block(self._told())),
-            ]
+            ],
         )
-        self.box.add_class("vx-browse")
         self._choose("top")
 
     def _concept(self, rank: int, k: int) -> Any:

@@ -15,11 +15,11 @@ from vxhelpers.clip_explorer import CHOICES, EDITS, LAYERED, Answer, Explorer, Q
 from vxhelpers.colours import blend
 from vxhelpers.data import open_data
 from vxhelpers.live import (
-    STYLE,
     Check,
     Latest,
     alert,
     block,
+    boxed,
     chances,
     colour_bar,
     described,
@@ -156,14 +156,13 @@ class View:
                 (self.play, self.frame, self.opacity), (self.line, self.bar))  # fmt: skip
         wrap = ipywidgets.Layout(flex_flow="row wrap", align_items="center")
         below = ipywidgets.Layout(flex_flow="row wrap", align_items="flex-start")
-        self.box = ipywidgets.VBox(
+        self.box = boxed(
+            "explore",
             [
-                ipywidgets.HTML(STYLE),
                 *(ipywidgets.Box(row, layout=wrap) for row in rows),
                 ipywidgets.Box([self.pictures, self.prediction], layout=below),
-            ]
+            ],
         )
-        self.box.add_class("vx-explore")
         self._ask()
 
     # ---- what controls do ----------------------------------------------------------------------

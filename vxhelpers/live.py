@@ -15,6 +15,7 @@ import numpy as np
 from vxhelpers.clip import Frames
 from vxhelpers.colours import Scale
 from vxhelpers.errors import VxError
+from vxhelpers.players import asset
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -194,8 +195,21 @@ def chances(
         if before is not None:
             row.append(f"{p - float(before[k]):+.3f}".replace("-", "−"))
         rows.append([*row, f'<span style="display:inline-block;width:100px">{bar}</span>'])
-    head = ["class", "probability", *(["change"] if before is not None else []), ""]
+    head = ["class", "probability", *(["change"] if before is not None else []), "0 to 1"]
     return table(head, rows, strong=order.index(strong) if strong in order else None)
+
+
+def boxed(name: str, children: Sequence[Any]) -> Any:
+    """A widget's box, with its style, and with names for what ipywidgets leaves nameless."""
+    from anywidget import AnyWidget
+
+    class Names(AnyWidget):
+        _esm = asset("names.js")
+
+    box = ipywidgets.VBox([ipywidgets.HTML(STYLE), *children, Names()])
+    box.add_class("vx-named")
+    box.add_class(f"vx-{name}")
+    return box
 
 
 def described(kind: type[Any], description: str, **options: Any) -> Any:

@@ -18,11 +18,11 @@ from vxhelpers.data import DataSet, open_data
 from vxhelpers.errors import InputError
 from vxhelpers.gradcam import volume_layers
 from vxhelpers.live import (
-    STYLE,
     Check,
     Latest,
     alert,
     block,
+    boxed,
     described,
     image,
     shown,
@@ -180,18 +180,17 @@ class View:
             box.observe(self._mark, "value")
         self.back.on_click(self._take_back)
         wrap = ipywidgets.Layout(flex_flow="row wrap", align_items="flex-start")
-        self.box = ipywidgets.VBox(
+        self.box = boxed(
+            "workbench",
             [
-                ipywidgets.HTML(STYLE),
                 ipywidgets.Box([self.kind, self.concept, self.solver], layout=wrap),
                 ipywidgets.Box([self.randoms, self.layers], layout=wrap),
                 self.line,
                 self.scores,
                 self.back,
                 ipywidgets.Box(cells, layout=wrap),
-            ]
+            ],
         )
-        self.box.add_class("vx-workbench")
         self._ask()
 
     # ---- what controls do ----------------------------------------------------------------------
