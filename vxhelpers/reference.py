@@ -18,6 +18,7 @@ from vxhelpers.provenance import PACKAGE
 
 LISTED = re.compile(r"<!-- vx:modules (?P<names>[\w. \n]+?)-->")
 REST = "<!-- vx:other-modules -->"
+_ARGUMENTS = re.compile(r'<span class="sig-paren">\(</span>\s*<dl>.*?</dl>', re.DOTALL)
 _LONGEST = 88  # characters of a constant's value that is still shown
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -230,9 +231,23 @@ def _converted(node: ast.Module | ast.ClassDef | Function, names: _Names) -> str
     return re.sub(r"(?<=`)vxhelpers\.[\w.]+(?=`)", lambda m: names.origin(m[0]), text)
 
 
+def _plain_arguments(
+    app: Any, page: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Arguments of signatures as spans: Sphinx makes them a list that lacks its terms."""
+
+    def spans(match: re.Match[str]) -> str:
+        text = re.sub("</?dl>", "", match[0])
+        return text.replace("<dd>", '<span class="sig-argument">').replace("</dd>", "</span>")
+
+    if "body" in context:
+        context["body"] = _ARGUMENTS.sub(spans, context["body"])
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx extension: names of types in signatures lead to aliases as they do to classes."""
     from sphinx.domains import ObjType
 
     app.registry.domains["py"].object_types["type"] = ObjType("type alias", "type", "class", "obj")
+    app.connect("html-page-context", _plain_arguments)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
