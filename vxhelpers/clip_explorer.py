@@ -7,8 +7,7 @@ costs no pass of the network; what a slow method costs can be asked before it ru
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +21,9 @@ from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.evidence import Method
 from vxhelpers.gradcam import gradcam_layers, volume_layer, volume_layers
 from vxhelpers.measures import checked, flat, rank_correlation
+from vxhelpers.method_costs import counted, passes
 from vxhelpers.methods import METHODS, named, pixels
-from vxhelpers.probe import class_indices, probe
+from vxhelpers.probe import class_indices
 from vxhelpers.zoo import Model
 
 Rows = npt.NDArray[np.int64]
@@ -156,34 +156,19 @@ class Explorer:
 
     def passes(self, method: str) -> int:
         """Inputs, at most, that a method sends through the network for one clip; 0 for none."""
-        (known,) = named(method)
-        if known.family == "wrong on purpose":
-            return 0
-        size = self._inputs.shape[2:]
-        frames = size[0]
-        fixed = {
-            "integrated gradients": 20,
-            "gradient SHAP": 16,
-            "RISE": 300,
-            "LIME": 200,
-            "kernel SHAP": 200,
-            "LRP, epsilon": 2,
-            "LRP, epsilon-plus": 2,
-            "deep Taylor": 3,
-            "deep Taylor, temporal part": 2 * frames + 4,
-        }
-        if method == "occlusion":
-            boxes = [-(-n // max(1, n // 4)) for n in size]
-            return 1 + int(np.prod(boxes))
-        return self._channels() + 2 if method == "Score-CAM" else fixed.get(method, 1)
+
+        def look() -> int:
+            return passes(method, self.model, self._inputs[:1])
+
+        found: int = self._keep(("passes", method), look)
+        return found
 
     def cost(self, question: Question) -> tuple[int, float]:
         """Passes that a question still takes, and seconds as far as known (0 where unknown)."""
         edits = dict.fromkeys(("as it is", question.edit))
         missing = [e for e in edits if self._map_key(question, e) not in self._kept]
-        passes = len(missing) * self.passes(question.method)
-        pace = self._pace.get(question.method, self._pace.get("", 0.0))
-        return passes, passes * pace
+        count = len(missing) * self.passes(question.method)
+        return count, count * self._pace.get(question.method, self._pace.get("", 0.0))
 
     def answer(self, question: Question, *, progress: Progress | None = None) -> Answer:
         """Predict and explain a clip as it is and edited; what is kept is not run again.
@@ -207,7 +192,7 @@ class Explorer:
         order = order_of(question.edit, self._inputs.shape[2], seed=self.seed)
 
         def make() -> Answer:
-            with self._counted(progress):
+            with counted(self.model, progress or (lambda _: None)):
                 before = self._version(question, "as it is")
                 after = self._version(question, question.edit)
             return Answer(
@@ -280,34 +265,6 @@ class Explorer:
         found: Values = checked(maps, (1, *x.shape[2:]), of=method.name)[0]
         self._pace[method.name] = (time.perf_counter() - start) / max(1, self.passes(method.name))
         return found
-
-    def _channels(self) -> int:
-        """Channels of the last layer with space and time, which Score-CAM weighs one by one."""
-
-        def look() -> int:
-            last = self.layers[-1]
-            seen = probe(self.model, self._inputs[:1], layers=[last], gradients=False)
-            return int(seen.activations[last].shape[1])
-
-        found: int = self._keep(("channels",), look)
-        return found
-
-    @contextmanager
-    def _counted(self, progress: Progress | None) -> Iterator[None]:
-        """Tell every input that goes through the network; the hook is gone afterwards."""
-        done = 0
-
-        def tell(_module: torch.nn.Module, inputs: Any, _output: Any) -> None:
-            nonlocal done
-            done += len(inputs[0])
-            if progress is not None:
-                progress(done)
-
-        hook = self.model.net.register_forward_hook(tell)
-        try:
-            yield
-        finally:
-            hook.remove()
 
 
 def _correlation(first: Values, second: Values) -> float | None:

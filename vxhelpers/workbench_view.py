@@ -1,6 +1,5 @@
 """The live TCAV workbench: concept clips to drop and add, and scores that follow."""
 
-import html
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,13 +26,13 @@ from vxhelpers.live import (
     image,
     shown,
     status,
-    table,
 )
 from vxhelpers.methods import pixels
 from vxhelpers.solvers import SOLVERS
 from vxhelpers.store import Store
 from vxhelpers.tcav_workbench import Choice, Line, Workbench
 from vxhelpers.tracking import TRUTH
+from vxhelpers.workbench_table import scored
 
 LAYERS = 4  # the last ones with space and time, as in the chapter
 KINDS: tuple[Kind, ...] = ("moving", "still")
@@ -247,8 +246,7 @@ class View:
         if plain not in self.whole:
             self.whole[plain] = bench.lines(plain[1])
         before = {line.layer: line for line in self.whole[plain]} if choice.dropped else {}
-        rows = [_row(line, before.get(line.layer)) for line in lines if line.layer in layers]
-        self.scores.value = block(table(HEAD, rows) + _notes(lines[0], layers, lines))
+        self.scores.value = block(scored([x for x in lines if x.layer in layers], before))
         self.line.value = status(
             f"{choice.concept}: {lines[0].clips} clips against {choice.randoms} random sets, "
             f"{lines[0].scored} clips of {self.action} scored; {took:.2f} s, no pass."
@@ -290,50 +288,3 @@ class View:
     def _fail(self, error: Exception) -> None:
         self.scores.value = ""
         self.line.value = block(alert(error))
-
-
-HEAD = ("layer", "sign count", "by chance", "0 to 1", "magnitude", "by chance", "accuracy")
-
-
-def _row(line: Line, before: Line | None) -> list[str]:
-    """A line as cells: scores with their change against all clips, and what random sets score."""
-
-    def score(value: float, old: float | None, form: str) -> str:
-        text = format(value, form) + ("" if old is None else f" ({value - old:+{form}})")
-        return html.escape(text.replace("-", "−"))
-
-    signs, sizes = line.by_chance["sign_count"], line.by_chance["magnitude"]
-    low, high = (f"{v:.2g}".replace("-", "−") for v in sizes)
-    doubt = "" if line.separates > 0.5 else ", does not separate"
-    return [
-        html.escape(line.layer),
-        score(line.sign_count, None if before is None else before.sign_count, ".2f"),
-        f"{signs[0]:.2f} to {signs[1]:.2f}",
-        _axis(line.sign_count, *signs),
-        score(line.magnitude, None if before is None else before.magnitude, ".3g"),
-        f"{low} to {high}",
-        f"{line.accuracy:.2f}{doubt}",
-    ]
-
-
-def _axis(value: float, low: float, high: float) -> str:
-    """A score as a dot between 0 and 1, over the band that chance fills."""
-    x, left, right = (6 + 100 * v for v in (value, low, high))
-    label = f"{value:.2f}; by chance {low:.2f} to {high:.2f}"
-    return (
-        f'<svg width="112" height="14" role="img" aria-label="{label}">'
-        f'<rect x="{left:.1f}" y="2" width="{max(1, right - left):.1f}" height="10" '
-        'fill="currentColor" opacity=".25"/>'
-        '<path d="M6 7H106" stroke="currentColor" opacity=".5"/>'
-        f'<circle cx="{x:.1f}" cy="7" r="5" fill="#D55E00" stroke="currentColor"/></svg>'
-    )
-
-
-def _notes(first: Line, layers: Sequence[str], lines: Sequence[Line]) -> str:
-    told = [
-        f"n = {first.scored} clips are scored. By chance: what 95 % of the scores of "
-        f"{first.randoms} random sets against each other lie in; pairs share sets, so that this is "
-        "a guide and no test. Accuracy: of held-out clips, chance is 0.50."
-    ]
-    told += [f"{x.layer}: {x.degenerate}." for x in lines if x.degenerate and x.layer in layers]
-    return "".join(f"<p><small>{html.escape(text)}</small></p>" for text in told)
