@@ -93,7 +93,7 @@ Markdown(
 # the class, $k$ the control and $e$ the edit, a class leans on what the edit takes by
 #
 # $$
-# R_e = \Big(\bar p(k(x)) - \bar p(e(x))\Big)_{\text{of the class}} - \Big(\bar p(k(x)) - \bar p(e(x))\Big)_{\text{of others}},
+# R_e = \left(\bar p(k(x)) - \bar p(e(x))\right)_{\text{of the class}} - \left(\bar p(k(x)) - \bar p(e(x))\right)_{\text{of others}},
 # $$ (eq-across-lean)
 #
 # the part of what sets the class apart that goes with it; {doc}`networks` says how and why.
@@ -263,12 +263,6 @@ for name, groups in pairs.items():
                if one else f"undefined: all the same | | {len(points)} |")
         )  # fmt: skip
         alike += [(name, what, one)] if one else []
-differ = [
-    (a, b)
-    for a in classes for b in classes
-    if (a.action, a.dataset) == (b.action, b.dataset) and networks.index(a.network) < networks.index(b.network)
-    and a.most in CUES and b.most in CUES and a.most != b.most
-]  # fmt: skip
 Markdown(
     "\n".join(lines)
     + "\n\nRank correlations over classes, with approximate intervals. "
@@ -278,12 +272,39 @@ Markdown(
     + ("The interval is above 0 for: "
        + (", ".join(dict.fromkeys(what for _, what, one in alike if one.low > 0)) or "no measure") + ". "
        if alike else "")
-    + (f"What a class leans on most is decided in two networks and differs in {len(differ)} cases"
-       + (": " + "; ".join(f"{said(a.name)}, {a.most} in {said(a.network)} and {b.most} in "
-                           f"{said(b.network)}" for a, b in differ[:6]) if differ else "") + ".")
     if len(lines) > 2 else
     f"Fewer than {enough} classes are shared by two networks, too few for a rank correlation."
     if pairs else "So there is nothing to correlate."
+)  # fmt: skip
+
+# %% tags=["hide-input"]
+apart = [
+    (abs(a.leans[what].value - b.leans[what].value), a, b, what)
+    for a, b in ((a, b) for a in classes for b in classes)
+    if (a.action, a.dataset) == (b.action, b.dataset)
+    and networks.index(a.network) < networks.index(b.network)
+    for what in a.leans.keys() & b.leans.keys()
+    if a.leans[what].low > b.leans[what].high
+    or b.leans[what].low > a.leans[what].high
+]
+apart.sort(key=lambda one: (-one[0], one[1].name, one[3]))
+large = [one for one in apart if one[0] > 0.5]
+right = [
+    one
+    for one in large
+    if all(c.accuracy and c.accuracy.value > 0.9 for c in one[1:3])
+]
+lines = ["| class | measure | in one network | in the other |", "|---|---|---|---|"]
+for _, a, b, what in apart[:10]:
+    lines.append(f"| {said(a.name)} | {what} | {said(a.network)}: {a.leans[what]} | "
+                 f"{said(b.network)}: {b.leans[what]} |")  # fmt: skip
+Markdown(
+    "The largest differences between two networks of one class, of those whose intervals do not "
+    f"overlap ({len(apart)} in all, {len(large)} of them above 0.5):\n\n" + "\n".join(lines)
+    + ("\n\n**So networks that are right in nine of ten clips may have different reasons**, which no "
+       "accuracy shows." if right else "")
+    if apart else
+    "No class has intervals of two networks that do not overlap." if pairs else ""
 )  # fmt: skip
 
 # %% [markdown]

@@ -130,14 +130,17 @@ def test_networks_and_maps_are_correlated_where_classes_are_enough(tmp_path: Pat
             path = write(
                 tmp_path / "one.parquet",
                 [target],
-                {"motion": 0.1 * size + 0.2, "place": 0.0, "objects": 0.5 + 0.01 * k},
-                **{"energy minus area, objects": 0.1 + 0.01 * k},
+                {"motion": 0.15 * size + 0.2, "place": 0.0, "objects": 0.5 + 0.01 * k},
+                **{"energy minus area, objects": 0.1 + 0.01 * k, "accuracy, normal": 0.95},
             )
             frames.append(pd.read_parquet(path))
     pd.concat(frames).to_parquet(tmp_path / "a.parquet")
     told = texts(shown(tmp_path / "a.parquet"))
     assert "| r3d and c3d | motion | -1.00 |" in told
     assert "| r3d and c3d | place | undefined: all the same |" in told
+    assert "(6 in all, 2 of them above 0.5)" in told  # all motion; 0 and 5 by 0.75
+    assert "| class 0 | motion | r3d: 0.20 [0.15, 0.25], n = 12 | c3d: 0.95 " in told
+    assert "may have different reasons" in told
     assert "| objects | energy on objects | 1.00 |" in told
     assert "Of 12 that clearly lean on objects, 12 have maps that clearly favour them" in told
 
