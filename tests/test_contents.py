@@ -76,7 +76,7 @@ def test_names_from_data_stay_text() -> None:
 def test_the_status_says_what_all_runs_cost_and_which_was_slowest() -> None:
     runs = _runs(3)  # 0, 1; 10, 11; 20 and 21 seconds
     text = contents.status(runs, once={"b"})
-    assert "6 chapters of 3 targets took 63 seconds of running" in text
+    assert "6 runs of chapters took 63 seconds in all" in text
     assert "The slowest was b for class 2, 21 seconds; the largest needed 102 MiB" in text
     assert "torch 2, numpy 0 and 1" in text
     assert "commit 000000000, 111111111" in text

@@ -13,7 +13,7 @@ from pathlib import Path
 import light
 import pytest
 import yaml
-from site_ import served, visited
+from site_ import barriers, served, visited, wide
 from typer.testing import CliRunner
 
 from vxhelpers import contents, publish
@@ -117,7 +117,7 @@ def test_default_parameters_are_hidden_and_names_escaped(site: Path) -> None:
     assert "<pre><span></span>100 %" in text  # of what a progress bar wrote, the end
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (800, True), (390, True)])
 @pytest.mark.parametrize("over", ["disk", "http"])
 def test_pages_ask_nobody_and_do_not_complain(
     site: Path, width: int, dark: bool, over: str
@@ -127,7 +127,7 @@ def test_pages_ask_nobody_and_do_not_complain(
             seen = []
             for name, page in pages:
                 seen.append(name)
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+                assert not wide(page, width), name
                 if name == f"{OTHER.slug}/tiny.html":
                     shown = " ".join(NASTY.split())
                     assert page.inner_text("article h1").removesuffix("#").endswith(shown)
@@ -136,6 +136,60 @@ def test_pages_ask_nobody_and_do_not_complain(
                         "document.querySelector('mfrac').getBoundingClientRect().height > 20"
                     )
             assert {"intro.html", f"{TENNIS.slug}/tiny.html", "search.html"} <= set(seen)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_no_page_keeps_readers_out(site: Path, dark: bool) -> None:
+    with visited(site, site.as_uri(), width=1280, dark=dark, still=True) as pages:
+        for name, page in pages:
+            if name == "single.html":
+                page.wait_for_selector(".vx-chosen .vx-on")
+            assert not barriers(page), name
+
+
+def test_axe_core_does_find_a_barrier(site: Path) -> None:
+    with visited(site, site.as_uri(), width=1280, dark=False) as pages:
+        _, page = next(pages)
+        page.evaluate("document.querySelector('article').innerHTML += '<img src=\"data:,\">'")
+        assert any(told.startswith("image-alt (critical, 1)") for told in barriers(page))
+
+
+@pytest.mark.parametrize("over", ["disk", "http"])
+def test_a_reader_operates_what_pages_offer(site: Path, over: str) -> None:
+    with served(site) if over == "http" else nullcontext(site.as_uri()) as base:  # noqa: SIM117
+        with visited(site, base, width=1280, dark=False, still=True) as pages:
+            _, page = next(pages)
+            page.goto(f"{base}/single.html")
+            page.wait_for_selector(".vx-chosen .vx-on")
+            time_shown = page.locator(".vx-chosen .vx-time")
+            assert time_shown.inner_text().startswith("4/6")  # and nothing moves by itself
+            page.wait_for_timeout(300)
+            assert time_shown.inner_text().startswith("4/6")
+            page.locator(".vx-lists select").focus()
+            page.keyboard.press("ArrowDown")
+            page.wait_for_selector(".vx-chosen .vx-on >> text=right")
+            reached = []
+            for _ in range(6):
+                page.keyboard.press("Tab")
+                reached.append(
+                    page.evaluate(
+                        "(e => [e.className || e.tagName, getComputedStyle(e).outlineStyle])"
+                        "(document.activeElement)"
+                    )
+                )
+                if reached[-1][0] == "vx-frame":
+                    page.keyboard.press("End")
+            assert [name for name, _ in reached[:4]] == [
+                "vx-play", "vx-frame", "vx-speed", "vx-opacity",
+            ]  # fmt: skip
+            assert all(outline != "none" for _, outline in reached[:4])
+            assert time_shown.inner_text().startswith("6/6")
+            rows = page.locator(".vx-table tbody th")
+            assert rows.all_inner_texts() == ["b", "a"]
+            page.get_by_role("button", name="name").click()
+            assert rows.all_inner_texts() == ["a", "b"]
+            page.goto(f"{base}/search.html?q=players")
+            page.wait_for_selector("ul.search li a", state="attached")
 
 
 def test_nothing_is_built_again_without_a_change(

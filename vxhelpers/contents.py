@@ -153,8 +153,8 @@ def status(runs: Sequence[Run], *, once: Collection[str] = ()) -> str:
     slowest = sorted(runs, key=lambda run: -run.record["seconds"])
     last = slowest[0]
     lines = [
-        f"{len(runs)} chapters of {len({run.target for run in runs})} targets took "
-        f"{_spoken(sum(seconds))} of running in all, one after another. The slowest was "
+        f"{len(runs)} runs of chapters took {_spoken(sum(seconds))} in all, had they been one "
+        "after another. The slowest was "
         f"{last.chapter.stem} for {escape_markdown(last.target.label)}, "
         f"{_spoken(max(seconds))}; the largest needed {max(r['peak_mib'] for r in records)} MiB.",
         "",

@@ -1,7 +1,8 @@
 """Sphinx extension: equations as MathML, drawn by the browser, so that no page loads MathJax.
 
-It also mends one hole of the theme, which writes a page's title into its print header unescaped:
-titles hold class names, and those are text from data.
+It also mends two holes: the theme writes a page's title into its print header unescaped, and titles
+hold class names, which are text from data; docutils gives entries of a bibliography a role that a
+list may not hold.
 
 Loaded by ``_config.yml``. Numbers, labels and ``{eq}`` references are Sphinx's own and stay as they
 are; only the drawing changes. LaTeX that the converter does not know is a warning, and thus an
@@ -91,12 +92,14 @@ def visit_block(self: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
-def escape_title(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Escape the title that the theme's print header shows as it is."""
+def mend(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Escape the title that the theme's print header shows as it is; make citations items."""
     from html import escape
 
     if "pagetitle" in context:
         context["pagetitle"] = escape(str(context["pagetitle"]))
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def setup(app: Any) -> dict[str, bool]:
@@ -104,5 +107,5 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_html_math_renderer(
         "mathml", inline_renderers=(visit_inline, None), block_renderers=(visit_block, None)
     )
-    app.connect("html-page-context", escape_title, priority=900)  # after the theme has set it
+    app.connect("html-page-context", mend, priority=900)  # after the theme has set it
     return {"parallel_read_safe": True, "parallel_write_safe": True}

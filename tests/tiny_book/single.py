@@ -34,3 +34,18 @@ import matplotlib.pyplot as plt
 plt.figure(figsize=(4, 2))
 plt.plot([1, 0])
 plt.show()
+
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-chosen", "caption": "One of two players."}}
+import numpy as np
+
+from vxhelpers import players, selectors, tables
+
+clip = np.random.default_rng(seed).integers(0, 255, (6, 24, 32, 3), np.uint8)
+shown = {
+    name: players.player(clip, fps=6, title=name, alt=f"Noise, {name}", overlay=clip[..., k] / 255)
+    for k, name in enumerate(("left", "right"))
+}
+selectors.choice(shown, legend="Side")
+
+# %% tags=["hide-input"]
+tables.table({"name": ["b", "a"], "score": [1.0, 2.0]}, caption="Scores", filtered=True)
