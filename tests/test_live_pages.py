@@ -4,6 +4,8 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,17 +72,14 @@ class Widget:
         return self.root.get_by_label(name, exact=True)
 
 
-@pytest.fixture(scope="module", params=["lab", "voila"])
-def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+@contextmanager
+def opened(kind: str, home: Path, cache: str) -> Iterator[Any]:
     """A page with the three widgets; it asks for nothing outside and complains of nothing."""
-    kind = request.param
     pytest.importorskip({"lab": "jupyterlab"}.get(kind, kind), reason=f"{kind} is not installed")
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("chromium is not installed: the widgets were not driven in a browser")
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    home = tmp_path_factory.mktemp(kind)
-    cache = str(tmp_path_factory.getbasetemp() / "live_cache")
     (home / "notebooks").mkdir()
     cells = (CELLS[0].format(cache=cache), *CELLS[1:])
     (home / "notebooks" / "live.ipynb").write_text(notebook(*cells))
@@ -109,7 +108,7 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     assert complaints == []
 
 
-def test_the_explorer(page: Any) -> None:
+def _the_explorer(page: Any) -> None:
     widget = Widget(page, "explore")
     first = widget.until(lambda t: len(t["alts"]) == 2 and "Grad-CAM" in t["status"])
     assert all("frame 9 of 16" in alt and "as it is" in alt for alt in first["alts"])
@@ -154,7 +153,7 @@ def test_the_explorer(page: Any) -> None:
     assert widget.root.get_by_label("Layer").is_disabled()
 
 
-def test_the_explorer_does_not_freeze_or_queue(page: Any) -> None:
+def _the_explorer_does_not_freeze_or_queue(page: Any) -> None:
     widget = Widget(page, "explore")
     widget.choose("Method", "RISE (300 passes)")
     widget.until(lambda t: "up to 300 inputs" in t["status"])
@@ -182,7 +181,7 @@ def test_the_explorer_does_not_freeze_or_queue(page: Any) -> None:
     assert "frame 16 of 16" in widget.told()["alts"][0]
 
 
-def test_the_workbench(page: Any) -> None:
+def _the_workbench(page: Any) -> None:
     widget = Widget(page, "workbench")
     first = widget.until(lambda t: "racket moving: 6 clips against 3" in t["status"])
     assert len(first["rows"]) == 4 and "accuracy" in first["text"]
@@ -220,7 +219,7 @@ def test_the_workbench(page: Any) -> None:
     page.wait_for_selector(".vx-workbench img[alt='Clip 1 of racket still: a still.']")
 
 
-def test_the_browser(page: Any) -> None:
+def _the_browser(page: Any) -> None:
     widget = Widget(page, "browse")
     first = widget.until(lambda t: "ranks 1, 2, 3 added" in t["status"])
     assert len(first["alts"]) == 2 and "frame 9 of 16" in first["alts"][0]
@@ -263,7 +262,7 @@ def test_the_browser(page: Any) -> None:
     widget.until(lambda t: options[1] in t["alts"][1])
 
 
-def test_accessibility(page: Any) -> None:
+def _accessibility(page: Any) -> None:
     """axe-core finds nothing serious: every control has a name, every picture a text."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
     page.wait_for_selector(".vx-browse .noUi-handle[aria-label=Frame]")
@@ -273,3 +272,15 @@ def test_accessibility(page: Any) -> None:
     assert [(one["id"], one["nodes"][0]["html"]) for one in serious] == []
     texts = page.locator(".vx-named figure img").evaluate_all("all => all.map(i => i.alt)")
     assert texts and all(len(text) > 10 for text in texts)
+
+
+@pytest.mark.parametrize("kind", ["lab", "voila"])
+def test_live_widgets(kind: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One server and one kernel for all: they take longer to start than to be operated."""
+    cache = str(tmp_path_factory.getbasetemp() / "live_cache")
+    with opened(kind, tmp_path, cache) as page:
+        _the_explorer(page)
+        _the_explorer_does_not_freeze_or_queue(page)
+        _the_workbench(page)
+        _the_browser(page)
+        _accessibility(page)
