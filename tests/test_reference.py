@@ -151,3 +151,13 @@ def test_docstrings_are_sound_and_arguments_have_links(tmp_path: Path) -> None:
     tree = app.env.get_and_resolve_doctree("api/tcav", app.builder)
     links = {node["reftitle"] for node in tree.findall(nodes.reference) if "reftitle" in node}
     assert {"vxhelpers.zoo.Model", "vxhelpers.probe.Score"} <= links
+
+
+def test_arguments_are_no_list_without_terms() -> None:
+    paren = '<span class="sig-paren">(</span>'
+    body = f"{paren}\n\n<dl>\n<dd><em>x</em>,</dd>\n</dl>\n\n)<dl><dt>term</dt><dd>word</dd></dl>"
+    context = {"body": body}
+    reference._plain_arguments(None, "page", "", context, None)
+    assert '<span class="sig-argument"><em>x</em>,</span>' in context["body"]
+    assert context["body"].count("<dl>") == 1  # what is a list stays one
+    assert "<dt>term</dt><dd>word</dd>" in context["body"]
