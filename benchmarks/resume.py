@@ -104,7 +104,7 @@ def main() -> int:
     parser.add_argument("--every", type=float, help="mean seconds between kills; by default, all "
                         "fall into the time that the undisturbed run took")  # fmt: skip
     parser.add_argument("--dask", action="store_true", help="kill workers, not the run")
-    parser.add_argument("--kill-only", action="store_true", help="compare nothing yet; a later call "
+    parser.add_argument("--kill-only", action="store_true", help="compare nothing; a later call "
                         "does, with OUT/undisturbed, which may be a part")  # fmt: skip
     parser.add_argument("--book", action="store_true", help="build the pages, too: vx book")
     asked, words = parser.parse_known_args()
