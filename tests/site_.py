@@ -114,7 +114,10 @@ def main(site: Path) -> None:
                             found[f"{name} is wider than {width}"] += 1
                         if base != http and width != 800:
                             found.update(f"{name}: {told}" for told in barriers(page))
-                print(f"{count} pages, {width} wide, {'dark' if dark else 'light'}, {base[:4]}")
+                print(
+                    f"{count} pages, {width} wide, {'dark' if dark else 'light'}, {base[:4]}",
+                    flush=True,
+                )
     print("\n".join(f"{n} x {told}" for told, n in found.most_common()) or "nothing to mend")
     sys.exit(bool(found))
 
