@@ -2,8 +2,8 @@
 
 Sources are read, not imported: pages cost little, name types as the source does, and are the same
 whether or not the libraries of an optional part are installed. Docstrings are in NumPy's form and
-are converted by Sphinx's napoleon; names of the package become links, and one that leads nowhere
-stops the strict build.
+are converted by Sphinx's napoleon; names of the package become links, and a test finds those that
+lead nowhere.
 """
 
 import ast
