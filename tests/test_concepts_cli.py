@@ -132,7 +132,7 @@ def test_review_serves_until_it_is_ended(tmp_path: Path) -> None:
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert json.load(answer)["said"] == "Accepted"
     server.send_signal(signal.SIGINT)
-    rest, _ = server.communicate(timeout=20)
+    rest, _ = server.communicate(timeout=90)
     assert rest == "1 accepted and 0 rejected by a person, 3 not reviewed\n"
     assert server.returncode == 0 and rows(folder) == [f"{IDS[0]},accept,anna"]
 
