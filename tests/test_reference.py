@@ -148,7 +148,8 @@ def test_docstrings_are_sound_and_arguments_have_links(tmp_path: Path) -> None:
     )  # fmt: skip
     app.build()
     said = re.sub(r"\x1b\[[\d;]*m", "", warnings.getvalue()).splitlines()
-    twice = "WARNING: while setting up extension sphinx."  # another test of this process used Sphinx
+    # Another test of this process may have set Sphinx up before.
+    twice = "WARNING: while setting up extension sphinx."
     assert not [line for line in said if not line.startswith(twice)]
     tree = app.env.get_and_resolve_doctree("api/tcav", app.builder)
     links = {node["reftitle"] for node in tree.findall(nodes.reference) if "reftitle" in node}
