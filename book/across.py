@@ -206,8 +206,9 @@ Markdown(
     "With random weights the largest value of all is "
     f"{blind[worst][np.abs(blind[worst]).argmax()]:+.3f} ({worst}), the mean size is "
     f"{np.mean([np.abs(v).mean() for v in blind.values()]):.3f}. "
-    + ("That is no strong test: what hardly tells classes apart has nothing to lose. The planted "
-       "classes below are a stronger one, since some of their values must be 0."
+    + ("That is no strong test: what hardly tells classes apart has nothing to lose. Classes in which "
+       "something was planted are a stronger one, since some of their values must be 0"
+       + ("; see below." if any(map(truth, classes)) else "; this book has none.")
        if np.abs(blind[worst]).max() < LEAST else
        f"**Some of it is above {LEAST}, so that clips and edits alone can give such a value.**")
 )  # fmt: skip
@@ -304,7 +305,8 @@ Markdown(
     + ("\n\n**So networks that are right in nine of ten clips may have different reasons**, which no "
        "accuracy shows." if right else "")
     if apart else
-    "No class has intervals of two networks that do not overlap." if pairs else ""
+    "No class has intervals of two networks that do not overlap." if pairs else
+    "Nor is there anything to compare class by class."
 )  # fmt: skip
 
 # %% [markdown]

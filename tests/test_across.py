@@ -28,6 +28,7 @@ def shown(path: Path) -> list[Any]:
         exec(compile(tree, "across", "exec"), names)
         if isinstance(last, ast.Expr):
             found.append(eval(compile(ast.Expression(last.value), "across", "eval"), names))
+            assert getattr(found[-1], "data", cell).strip(), f"shows an empty text: {cell[:80]}"
     return found
 
 
@@ -82,6 +83,7 @@ def test_two_classes_of_one_network(tmp_path: Path) -> None:
     assert "**r3d**, 2 classes: most on motion in 2." in told
     assert "0 clearly lean on the place, and 2 clearly lean on it by less" in told
     assert "no class with two networks" in told and "rank correlation |" not in told
+    assert "this book has none" in told and "see below" not in told  # nothing is planted here
     assert 'href="running_stage-kth/networks.html"' in page(found)
 
 
