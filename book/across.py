@@ -45,8 +45,8 @@ from IPython.display import Markdown
 from vxhelpers import class_charts, files, provenance, selectors, tables
 from vxhelpers import results as found
 from vxhelpers.concept_coverage import agreement
-from vxhelpers.copies import escape_markdown as said
 from vxhelpers.leanings import CUES, LEAST, MEASURES, leanings, paired, truth
+from vxhelpers.markdown import escape_markdown as said
 
 metrics = found.metrics(results)
 classes = leanings(metrics)

@@ -67,12 +67,12 @@ from vxhelpers import (
 from vxhelpers.clip import Clip, reverse
 from vxhelpers.concept_split import check_disjoint, video_of
 from vxhelpers.concepts import Piece, cut, letterbox, mean_colour
-from vxhelpers.copies import escape_markdown
 from vxhelpers.data import open_data
 from vxhelpers.detection import detect, load_detector
 from vxhelpers.errors import InputError
 from vxhelpers.faithfulness import mean_interval
 from vxhelpers.manifest import Row
+from vxhelpers.markdown import escape_markdown
 from vxhelpers.sampling import view
 from vxhelpers.stage import INSTANCES
 from vxhelpers.store import Store

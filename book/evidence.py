@@ -67,8 +67,8 @@ from vxhelpers import (
 )
 from vxhelpers.concept_answers import ANSWERS, ENTRANTS
 from vxhelpers.concept_coverage import agreement
-from vxhelpers.copies import escape_markdown as said
 from vxhelpers.data import open_data
+from vxhelpers.markdown import escape_markdown as said
 
 quick = profile == "quick"
 provenance.describe(

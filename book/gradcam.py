@@ -57,8 +57,8 @@ from vxhelpers import (
     provenance,
     zoo,
 )
-from vxhelpers.copies import escape_markdown
 from vxhelpers.data import dependence, open_data
+from vxhelpers.markdown import escape_markdown
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 12, "standard": 60}[profile]
@@ -341,9 +341,9 @@ courts = cases.collect(
     stage, known, cases.draw(stage, split="test", label=label, limit=limit, rng=rng)
 )
 y = known.prepare(courts.clips)
-there = gradcam.gradcam(known, y, target=label, batch_size=16)
+there = gradcam.gradcam(known, y, target=label, batch_size=16).cpu()
 untrained = zoo.load("stage_r3d", weights="random", labels=known.labels, seed=seed)
-by_chance = gradcam.gradcam(untrained, y, target=label, batch_size=16)
+by_chance = gradcam.gradcam(untrained, y, target=label, batch_size=16).cpu()
 gains = {
     (kind, name): faithfulness.energy_share(m.numpy(), courts.masks[name])
     - faithfulness.area_share(courts.masks[name])
@@ -406,7 +406,7 @@ known = zoo.load("stage_r3d", weights="motion")
 swings = cases.draw(stage, split="test", label="forehand", limit=limit, rng=rng)
 y = known.prepare([stage.clip(row) for row in swings])
 forth, back = (
-    gradcam.gradcam(known, clips, batch_size=16) for clips in (y, y.flip(2))
+    gradcam.gradcam(known, clips, batch_size=16).cpu() for clips in (y, y.flip(2))
 )
 other = back.roll(1, dims=0)
 pairs = {"same clip": back.flip(1), "another clip": other.flip(1)}

@@ -56,8 +56,8 @@ from vxhelpers import (
     zoo,
 )
 from vxhelpers.clip import Clip
-from vxhelpers.copies import escape_markdown as said
 from vxhelpers.data import open_data
+from vxhelpers.markdown import escape_markdown as said
 from vxhelpers.probe import probe
 
 rng = np.random.default_rng(seed)

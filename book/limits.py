@@ -65,8 +65,8 @@ from vxhelpers import (
     stability,
     zoo,
 )
-from vxhelpers.copies import escape_markdown as said
 from vxhelpers.data import dependence, open_data
+from vxhelpers.markdown import escape_markdown as said
 
 rng = np.random.default_rng(seed)
 quick = profile == "quick"
@@ -223,7 +223,7 @@ k = int(
 classes = [known.labels[int(c[k])] for c in turned["trained"].targets]
 ways = [forth[k : k + 1], forth[k : k + 1].flip(2)]
 pair = [
-    method(known, clip, target=c)[0].numpy()
+    method(known, clip, target=c)[0].cpu().numpy()
     for clip, c in zip(ways, classes, strict=True)
 ]
 films = [swings.pixels[k], swings.pixels[k][::-1].copy()]
@@ -347,7 +347,7 @@ for part, some_cases in split.items():
     area = faithfulness.area_share(some_cases.masks["ground"])
     for name, network in networks.items():
         answer = measures.logits(network, y, batch_size=8).argmax(1)
-        shown = method(network, y, target=answer)
+        shown = method(network, y, target=answer).cpu()
         energy = faithfulness.energy_share(
             shown.numpy(), some_cases.masks["ground"]
         )
@@ -403,7 +403,7 @@ Markdown(
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-ground", "caption": "The counterfactual clip whose map has most energy on the ground above its area, and the one that has least, under the maps of the shortcut network's prediction; outlined is the ground."}}
 order = np.argsort(gain)
 players.gallery([
-    show(away.pixels[k], method(taught, taught.prepare([away.clips[k]]), target=str(answer[k]))[0].numpy(),
+    show(away.pixels[k], method(taught, taught.prepare([away.clips[k]]), target=str(answer[k]))[0].cpu().numpy(),
          f"{by_action[k]} taken for {answer[k]}" if by_action[k] != answer[k] else f"{answer[k]}, right",
          f"{away.rows[k].clip_id}: {by_action[k]} where {by_place[k]} usually is, predicted {answer[k]}; "
          f"{gain[k]:+.2f} of the energy on the ground above its area.",
@@ -704,7 +704,7 @@ for one, raw, name in subjects:
     at = partial(method, layer=name)
     turn = sanity.reversal_response(one, at, v, follow=True, **ranked)
     shaken = stability.under_noise(one, at, v, repeats=1, rng=rng, **ranked)
-    here, there = (at(n, v, target="forehand").numpy() for n in (one, raw))
+    here, there = (at(n, v, target="forehand").cpu().numpy() for n in (one, raw))
     led = manipulation.manipulate(
         one,
         v[: 1 if quick else 2],

@@ -57,8 +57,8 @@ from vxhelpers import (
     score_charts,
     zoo,
 )
-from vxhelpers.copies import escape_markdown as said
 from vxhelpers.data import dependence, open_data
+from vxhelpers.markdown import escape_markdown as said
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 60, "standard": 360}[profile]

@@ -66,10 +66,10 @@ from vxhelpers import stce as scoring
 from vxhelpers.clip import Clip
 from vxhelpers.concept_coverage import agreement, best_fit, coverage
 from vxhelpers.concept_split import divide
-from vxhelpers.copies import escape_markdown as said
 from vxhelpers.data import dependence, open_data
 from vxhelpers.errors import InputError
 from vxhelpers.faithfulness import mean_interval
+from vxhelpers.markdown import escape_markdown as said
 from vxhelpers.sampling import view
 from vxhelpers.store import Store
 from vxhelpers.supervoxel import boundary_recall, segment
@@ -557,7 +557,7 @@ curves = {
 }  # fmt: skip
 tested = curves["standard"]
 with torch.inference_mode():
-    whole = net.logits(net.prepare(clips)).double().softmax(1)[:, net.labels.index(action)]  # fmt: skip
+    whole = net.logits(net.prepare(clips)).double().softmax(1)[:, net.labels.index(action)].cpu()  # fmt: skip
 ends = [tested[op, order].probability for op in ("add", "remove") for order in ("top", "least", "random")]  # fmt: skip
 at_end = max(np.abs(p[..., k] - whole.numpy()).max() for p, k in zip(ends, (-1, -1, -1, 0, 0, 0), strict=True))  # fmt: skip
 at_start = max(np.ptp(p[..., k]) for p, k in zip(ends, (0, 0, 0, -1, -1, -1), strict=True))  # fmt: skip

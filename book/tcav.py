@@ -69,13 +69,13 @@ from vxhelpers import (
 from vxhelpers.activations import collect
 from vxhelpers.chance import swapped
 from vxhelpers.clip import Clip
-from vxhelpers.copies import escape_markdown as said
 from vxhelpers.data import dependence, open_data
 from vxhelpers.detection import detect, load_detector
 from vxhelpers.errors import InputError
 from vxhelpers.evaluate import wilson
 from vxhelpers.faithfulness import mean_interval
 from vxhelpers.findings import assess
+from vxhelpers.markdown import escape_markdown as said
 from vxhelpers.significance import RECOMMENDED, bonferroni, false_positives
 from vxhelpers.store import Store
 from vxhelpers.tcav import relative, tcav

@@ -17,6 +17,7 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
     monkeypatch.setenv("VX_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("VX_DATA", raising=False)
     monkeypatch.delenv("VX_WEIGHTS", raising=False)
+    monkeypatch.setenv("VX_DEVICE", "cpu")
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import nbformat
 import pytest
 
-from vxhelpers.copies import copy_chapter, escape_markdown, labels_in, relabel, title_of
+from vxhelpers.copies import copy_chapter, labels_in, relabel, title_of
+from vxhelpers.markdown import escape_markdown
 
 SLUG, LABELS, CHAPTERS = "run_kth", {"sec", "fig-a", "eq-b"}, {"gradcam"}
 

@@ -248,6 +248,11 @@ def test_a_name_is_looked_for_where_the_user_keeps_weights(files, tmp_path, monk
     assert load_detector("yolo11n.pt", device="cpu").name == "yolo11n.pt"
 
 
+def test_a_device_that_is_not_there_is_named(files):
+    with pytest.raises(InputError, match="device 'cuda:99': "):
+        load_detector(files / "tiny.pt", device="cuda:99")
+
+
 @pytest.mark.parametrize("name", ["torn.pt", "torn.onnx", "torn.safetensors"])
 def test_a_damaged_file_is_named(name, files, tmp_path):
     path = tmp_path / name

@@ -370,9 +370,9 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 def _device(name: str) -> str:
-    import torch
+    from vxhelpers.devices import default_device
 
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    return str(default_device()) if name == "auto" else name
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from vxhelpers.plans import Slurm
 from vxhelpers.processes import Cell
 from vxhelpers.runs import Runner
 
-_PASSED = ("VX_CACHE", "VX_DATA", "VX_WEIGHTS")  # folders that workers take from who asks them
+# What workers take from who asks them: folders, and where networks go.
+_PASSED = ("VX_CACHE", "VX_DATA", "VX_WEIGHTS", "VX_DEVICE")
 _GPUS = Path("/proc/driver/nvidia/gpus")
 
 

@@ -111,8 +111,7 @@ def compare(
 def untrained(model: Model, *, seed: int) -> Model:
     """Give the model's architecture random weights: what a map shows without anything learned."""
     name = model.entry.name
-    blank = zoo.load(name, weights="random", labels=model.labels, seed=seed)
-    return replace(blank, net=blank.net.to(model.device))
+    return zoo.load(name, weights="random", labels=model.labels, seed=seed, device=model.device)
 
 
 def fits(

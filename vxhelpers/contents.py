@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from vxhelpers.copies import escape_markdown
 from vxhelpers.execution import Run
+from vxhelpers.markdown import escape_markdown
 from vxhelpers.tables import Table, table
 from vxhelpers.targets import Target
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
+from vxhelpers.markdown import escape_markdown
 from vxhelpers.metrics import MIME
 
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,})\s*(\{[^}]+\})?[^`]*$")
@@ -96,12 +97,6 @@ def relabel(text: str, *, slug: str, labels: set[str], chapters: set[str], insid
         return _FILE.sub(file, _ROLE.sub(role, line))
 
     return _prose(text, change)
-
-
-def escape_markdown(text: str) -> str:
-    """A text from data as one line of literal markdown, whatever characters it holds."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line)
 
 
 def title_of(notebook: Any) -> str:

@@ -19,6 +19,7 @@ import torch
 
 from vxhelpers import yolo
 from vxhelpers.clip import Clip
+from vxhelpers.devices import default_device
 from vxhelpers.errors import InputError, UnknownNameError, WeightsError
 from vxhelpers.files import sha256
 from vxhelpers.nets import weights
@@ -142,7 +143,8 @@ def load_detector(
         else fetched from ultralytics. Checkpoints are pickles: they are read against ultralytics'
         list of known classes, and nothing else in them is run.
     device
-        ``"cpu"``, ``"cuda:0"``, ...; a GPU where there is one, unless told.
+        ``"cpu"``, ``"cuda:0"``, ...; by default a GPU where there is one, or what
+        ``VX_DEVICE`` names.
     image_size
         Frames are fitted into a square of so many pixels; the detector's own size unless told.
 
@@ -151,17 +153,22 @@ def load_detector(
     WeightsError
         If it is missing (says which file to put where), damaged, or no detector.
     InputError
-        If ultralytics isn't installed, or the image size can't be had.
+        If ultralytics isn't installed, or the device or the image size can't be had.
     """
     if image_size is not None and (image_size < 32 or image_size % 32):
         raise InputError(f"image_size must be a multiple of 32, at least 32; not {image_size}")
     name, path = _find(detector)
     yolo.library()
     from ultralytics.models.yolo.detect import DetectionPredictor
+    from ultralytics.utils.torch_utils import select_device
 
     if device is None:
-        device = "cuda:0" if torch.cuda.is_available() else "cpu"
+        device = str(default_device())
     with yolo.keeping_threads():
+        try:
+            select_device(device, verbose=False)
+        except ValueError as error:
+            raise InputError(f"device {device!r}: {yolo.first_line(error)}") from None
         net, own_size = _open(path)
         options = {"imgsz": image_size or own_size, "device": device}
         options |= {"mode": "predict", "task": "detect", "rect": True}

@@ -112,9 +112,9 @@ def train_model(
     else:
         make = partial(_footage_sets, root=root, reach=preset.reach, seed=seed)
     sets = make(data, entry, labels=labels, workers=workers, progress=progress)
-    model = zoo.load(arch, weights="random", labels=sets.train.names, seed=seed)
+    model = zoo.load(arch, weights="random", labels=sets.train.names, seed=seed, device="cpu")
     if init is not None:
-        source = zoo.load(arch, weights=None if init == "published" else init)
+        source = zoo.load(arch, weights=None if init == "published" else init, device="cpu")
         model = warm_start(model, source)
     folder = Path(checkpoint_dir) if checkpoint_dir else out.with_suffix(".checkpoints")
     trained, history = fit(

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vxhelpers.clip import Clip
+from vxhelpers.devices import default_device
 from vxhelpers.errors import InputError, UnknownNameError, WeightsError
 from vxhelpers.files import replacing
 from vxhelpers.nets import weights as files
@@ -166,7 +167,7 @@ def load(
     weights: str | Path | None = None,
     labels: Sequence[str] | None = None,
     seed: int = 0,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
 ) -> Model:
     """Load a model of the zoo.
 
@@ -186,7 +187,7 @@ def load(
     seed
         Of the random initialisation.
     device
-        Where the network goes.
+        Where the network goes; by default a GPU where there is one, or what ``VX_DEVICE`` names.
 
     Raises
     ------
@@ -195,7 +196,7 @@ def load(
     WeightsError
         If the weights are missing, damaged, or of another architecture.
     InputError
-        If there are not as many labels as outputs.
+        If there are not as many labels as outputs, or ``VX_DEVICE`` names no device.
     """
     if name not in ENTRIES:
         raise UnknownNameError("model", name, ENTRIES)
@@ -264,9 +265,10 @@ def _model(
     labels: tuple[str, ...],
     weights: str,
     metadata: Mapping[str, str],
-    device: str | torch.device,
+    device: str | torch.device | None,
 ) -> Model:
-    return Model(entry, net.to(device).eval(), labels, weights, digest(net), metadata)
+    net = net.to(default_device() if device is None else device)
+    return Model(entry, net.eval(), labels, weights, digest(net), metadata)
 
 
 def _build(entry: Entry, classes: int, seed: int) -> nn.Module:
