@@ -730,6 +730,7 @@ told = {name: mean_interval(v, rng=np.random.default_rng(seed)) for name, v in r
 gap = mean_interval(
     reach["small"] - reach["standard"], rng=np.random.default_rng(seed)
 )
+used_up = [n for n, one in curves.items() if five[n] == len(one.steps) - 1]
 visible = {
     n: one["add", "top"].visible.mean((0, 1))[five[n]] for n, one in curves.items()
 }
@@ -742,11 +743,13 @@ Markdown(
     + "; ".join(f"{'With' if k == 0 else 'with'} the {n} recipe the top {curves[n].steps[five[n]]} concepts bring {told[n]} of the "
                 f"whole clip's probability on {visible[n]:.0%} of its voxels" for k, n in enumerate(curves))
     + f". Small minus standard: {gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]. "
-    + (("As in the paper, small reaches farther"
+    + (f"There are no more concepts than these with {' or '.join(used_up)}, and all of them show the whole "
+       "clip, so that the recipes cannot be compared here. " if used_up else
+       ("As in the paper, small reaches farther"
         + (", **but so many of its concepts also show more of the clip**, which may be the whole reason. "
            if visible["small"] > visible["standard"] else ", and it shows no more of the clip. "))
-       if gap.low > 0 else
-       "**Against the paper, small reaches less far.** " if gap.high < 0 else
+       if gap.low > 0.01 else
+       "**Against the paper, small reaches less far.** " if gap.high < -0.01 else
        "The difference that the paper found is not to be seen here. ")
     + f"Of the six differences of areas above, {kept_order['standard']} come out as claimed with standard and "
     f"{kept_order['small']} with small"
