@@ -1,6 +1,7 @@
 """Parts of the built book, pages of classes, and the page of what runs cost."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,12 @@ def test_many_classes_have_a_page_each_and_one_that_lists_them() -> None:
     assert pages.keys() == {"classes", *(entry["file"] for entry in classes["chapters"])}
     assert "[On A](a.ipynb)" in pages[f"{slug}/index"]
     assert f'href="{slug}/index.html"' in pages["classes"]
+    assert "13 classes<" in pages["classes"]
+    second = [replace(run, target=replace(run.target, model="stage_c3d")) for run in runs]
+    assert (
+        "13 classes, a row for each network: 26<"
+        in contents.class_pages([*runs, *second], TITLES)["classes"]
+    )
 
 
 def test_names_from_data_stay_text() -> None:

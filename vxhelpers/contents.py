@@ -111,6 +111,7 @@ def class_pages(runs: Sequence[Run], titles: Mapping[str, str]) -> dict[str, str
         pages[f"{target.slug}/index"] = "\n".join(
             [f"# {escape_markdown(target.label)}", "", about, "", *lines, "", "{doc}`/classes`", ""]
         )
+    count = len({(target.action, target.dataset) for target in chapters})
     shown = table(
         {
             "class": [target.action for target in chapters],
@@ -118,7 +119,8 @@ def class_pages(runs: Sequence[Run], titles: Mapping[str, str]) -> dict[str, str
             "network": [target.model for target in chapters],
             "chapters": [len(names) for names in chapters.values()],
         },
-        caption=f"{len(chapters)} classes",
+        caption=f"{count} classes"
+        + (f", a row for each network: {len(chapters)}" if len(chapters) > count else ""),
         links=[f"{target.slug}/index.html" for target in chapters],
     )
     text = "# All classes\n\nEach name leads to the chapters of its class."
