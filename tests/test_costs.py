@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from vxhelpers import costs
+from vxhelpers.cli import app
 from vxhelpers.errors import InputError
 from vxhelpers.targets import Target
 
@@ -68,7 +70,7 @@ def test_the_stages_are_medians_and_their_rest_is_the_network() -> None:
         costs.Chapter("b", 1, 0, 4),
     ]
     assert costs.Chapter("a", 2, 3, 10).seconds == 15
-    with pytest.raises(InputError, match="no finished run of profile 'other'"):
+    with pytest.raises(InputError, match=r"profile 'other' .* there are runs of quick, standard"):
         costs.measured(known, profile="other")
 
 
@@ -84,5 +86,22 @@ def test_a_forecast_that_can_be_added_up_by_hand() -> None:
     assert many.busy == pytest.approx(80 / 640)
     fast = costs.forecast(chapters, classes=4, workers=1, faster=10)
     assert fast.seconds == pytest.approx(4 * (5 + 1.5)) and fast.bottleneck == "clips"
+    ends = costs.forecast(chapters, classes=4, workers=1, single=[costs.Chapter("c", 20, 0, 0)])
+    assert ends.seconds == 100 and ends.shares["startup"] == pytest.approx(0.28)
     with pytest.raises(InputError, match="above 0"):
         costs.forecast(chapters, classes=4, workers=0)
+
+
+def test_the_plan_counts_a_chapter_of_the_whole_book_once(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "x"
+    folder.mkdir(parents=True)
+    for name, seconds in (("gradcam", 36), ("guide", 3600)):  # one a class, and one a book
+        record = _record(name, RUN, seconds) | {"hardware": "two cores"}
+        (folder / f"{name}.json").write_text(json.dumps(record))
+    words = ["plan", "--profile", "quick", "--out", str(tmp_path), "--gpus", "1"]
+    said = CliRunner().invoke(app, words, env={"COLUMNS": "100"})
+    assert said.exit_code == 0, said.output
+    assert "400 classes, 1 chapters each, and 1 once" in said.output
+    assert "5.0 h" in said.output and "two cores" in said.output
+    failed = CliRunner().invoke(app, ["plan", "--out", str(tmp_path)])
+    assert failed.exit_code == 1 and "runs of quick" in " ".join(failed.output.split())

@@ -103,7 +103,7 @@ def left(
 
 @dataclass(frozen=True)
 class Chapter:
-    """What one chapter costs for one class, in seconds, by stage.
+    """What one chapter costs each time that it runs, in seconds, by stage.
 
     ``startup``: the process, its kernel and the imports. ``clips``: decoding or rendering.
     ``analysis``: the rest, which is the network's passes and what is computed from them.
@@ -129,13 +129,17 @@ def measured(known: Sequence[Mapping[str, Any]], *, profile: str = "standard") -
         If there is none of this profile.
     """
     rows: dict[str, list[tuple[float, float, float]]] = {}
+    profiles = sorted({str(record["parameters"].get("profile")) for record in known})
     for record in known:
         if record["parameters"].get("profile") == profile:
             start, clips = record["startup"], record["clips"]["seconds"] or 0.0
             rest = max(0.0, record["seconds"] - start - clips)
             rows.setdefault(record["chapter"], []).append((start, clips, rest))
     if not rows:
-        raise InputError(f"no finished run of profile {profile!r} to measure; `vx run` makes some")
+        others = f"; there are runs of {', '.join(profiles)} (--profile)" if profiles else ""
+        raise InputError(
+            f"no finished run of profile {profile!r} to measure; `vx run` makes some{others}"
+        )
     return [
         Chapter(name, *(statistics.median(stage) for stage in zip(*found, strict=True)))
         for name, found in rows.items()
@@ -169,7 +173,12 @@ class Forecast:
 
 
 def forecast(
-    chapters: Sequence[Chapter], *, classes: int, workers: int, faster: float = 1.0
+    chapters: Sequence[Chapter],
+    *,
+    classes: int,
+    workers: int,
+    single: Sequence[Chapter] = (),
+    faster: float = 1.0,
 ) -> Forecast:
     """Simulate the chapters of many classes on many workers: list scheduling of independent jobs.
 
@@ -179,11 +188,13 @@ def forecast(
     Parameters
     ----------
     chapters
-        As :func:`measured` gives them.
+        Of every class, as :func:`measured` gives them.
     classes
-        Each runs all chapters.
+        How many.
     workers
         Processes with a GPU (or a share of the cores) each.
+    single
+        Chapters that the book holds once, whatever its classes; they come last.
     faster
         How many times as fast the analysis is there as where it was measured.
 
@@ -194,13 +205,16 @@ def forecast(
     """
     if min(classes, workers) < 1 or faster <= 0:
         raise InputError(f"classes ({classes}), workers ({workers}), faster ({faster}): above 0")
-    there = [Chapter(c.name, c.startup, c.clips, c.analysis / faster) for c in chapters]
-    costs = [chapter.seconds for chapter in there] * classes
+    there = [
+        Chapter(c.name, c.startup, c.clips, c.analysis / faster)
+        for c in (*[*chapters] * classes, *single)
+    ]
+    costs = [chapter.seconds for chapter in there]
     total, end = sum(costs), schedule(costs, workers)
     stages = {
-        "startup": sum(c.startup for c in there) * classes / total,
-        "clips": sum(c.clips for c in there) * classes / total,
-        "analysis": sum(c.analysis for c in there) * classes / total,
+        "startup": sum(c.startup for c in there) / total,
+        "clips": sum(c.clips for c in there) / total,
+        "analysis": sum(c.analysis for c in there) / total,
     }
     alone = max(costs) > 0.9 * end and workers > 1
     return Forecast(

@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vxhelpers import costs, provenance
+from vxhelpers import costs, provenance, publish
 from vxhelpers import results as stored
 from vxhelpers.errors import UnknownNameError
 from vxhelpers.files import replacing
 
+_BOOK = provenance.PACKAGE.parent / "book"
 _BUILD = provenance.PACKAGE.parent / "build"
 
 Out = Annotated[Path, typer.Option(help="Build folder.", show_default="build")]
@@ -92,23 +93,29 @@ def plan(
     ] = 1.0,
     profile: Annotated[str, typer.Option(help="Of the runs that were measured.")] = "standard",
     out: Out = _BUILD,
+    book: Annotated[Path, typer.Option(help="Folder of the chapters' sources.")] = _BOOK,
 ) -> None:
     """Say what many classes would take on many GPUs, from what finished runs have cost.
 
     By default the 400 classes of Kinetics-400, on 1, 8 and 64 GPUs. The model is simple: classes
-    cost what the measured ones did, and workers wait for nothing that they share.
+    cost what the measured ones did, and workers wait for nothing that they share. Examples:
+    `vx plan` · `vx plan --classes 101 --gpus 4 --faster 10` · `vx plan --profile quick`
     """
     console = Console()
     known = costs.records(out)
-    chapters = costs.measured(known, profile=profile)
-    _print_costs(console, chapters)
+    held_once, found = publish.once(book), costs.measured(known, profile=profile)
+    chapters = [chapter for chapter in found if chapter.name not in held_once]
+    single = [chapter for chapter in found if chapter.name in held_once]
+    _print_costs(console, chapters + single)
     hardware = sorted({str(record["hardware"]) for record in known})
     console.print(Text(f"Measured on {'; '.join(hardware)}."))
-    table = Table(title=Text(f"{classes} classes, {len(chapters)} chapters each"))
+    title = f"{classes} classes, {len(chapters)} chapters each"
+    table = Table(title=Text(title + (f", and {len(single)} once" if single else "")))
     for name in ("GPUs", "time", "busy", "startup", "clips", "analysis", "bottleneck"):
         table.add_column(name, justify="left" if name == "bottleneck" else "right")
     for workers in gpus or (1, 8, 64):
-        told = costs.forecast(chapters, classes=classes, workers=workers, faster=faster)
+        told = costs.forecast(chapters, classes=classes, workers=workers, single=single,
+                              faster=faster)  # fmt: skip
         shares = [f"{told.shares[stage]:.0%}" for stage in ("startup", "clips", "analysis")]
         hours = f"{told.seconds / 3600:.1f} h"
         table.add_row(str(workers), hours, f"{told.busy:.0%}", *shares, told.bottleneck)
