@@ -1,5 +1,6 @@
 """Fixtures: a clip, video files of every kind, real footage where it is at hand."""
 
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from vxhelpers.clip import Clip, Frames
 
+os.environ["VX_DEVICE"] = "cpu"  # for fixtures of whole modules, too
+
 
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -17,7 +20,6 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
     monkeypatch.setenv("VX_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("VX_DATA", raising=False)
     monkeypatch.delenv("VX_WEIGHTS", raising=False)
-    monkeypatch.setenv("VX_DEVICE", "cpu")
 
 
 @pytest.fixture
