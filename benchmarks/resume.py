@@ -4,7 +4,8 @@
 that ships: ``python benchmarks/resume.py --out /large/disk --book --action all --model stage_c3d
 --model stage_r3d --profile quick`` (hours). With ``--dask``, chapters run on two worker processes,
 and these are killed, one at a time, instead of the run. The last line is one JSON object; the exit
-code is 1 if anything differs that is no time stamp.
+code is 1 if anything differs that is neither a time stamp nor a cost: cells that show how fast
+methods were are left out, with their pages, as is how many clips a chapter had left to read.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from vxhelpers import provenance, results
 
 STAMPS = ("seconds", "startup", "clips", "peak_mib", "finished", "threads")
 TIMED = ("status.html", "searchindex.js", ".vx.json", "reproduce.html")  # times are their content
+SPEEDS = ("| clips a second |", "| speed |", "Fastest here is")  # what cells that measure show
 SMALL = ["--action", "all", "--dataset", "stage:motion", "--model", "stage_c3d"]
 SMALL += ["--profile", "quick", "--chapter", "networks", "--chapter", "gradcam"]
 
@@ -77,18 +79,23 @@ def on_workers(
 
 
 def left_by(out: Path) -> dict[str, str]:
-    """Digests of all that a build leaves, but for its time stamps."""
-    found = {}
+    """Digests of all that a build leaves, but for its time stamps and what it measures."""
+    found, pages = {}, {*TIMED, "status.md"}
     for path in sorted((out / "runs").rglob("*.ipynb")):
-        found[str(path.relative_to(out))] = hashlib.sha256(path.read_bytes()).hexdigest()
-        record = json.loads(path.with_suffix(".json").read_text())
+        notebook, record = path.read_bytes(), json.loads(path.with_suffix(".json").read_text())
+        cells = json.loads(notebook)["cells"]
+        same = [cell for cell in cells if not any(s in json.dumps(cell) for s in SPEEDS)]
+        if len(same) < len(cells):
+            notebook, record["sha256"] = json.dumps(same).encode(), None
+            pages |= {f"{path.stem}.html", path.name}
+        found[str(path.relative_to(out))] = hashlib.sha256(notebook).hexdigest()
         untimed = json.dumps({k: v for k, v in record.items() if k not in STAMPS}, sort_keys=True)
         found[str(path.with_suffix(".json").relative_to(out))] = untimed
     for path in sorted((out / "html").rglob("*")):
-        if path.is_file() and path.name not in TIMED:
+        if path.is_file() and path.name not in pages:
             found[str(path.relative_to(out))] = hashlib.sha256(path.read_bytes()).hexdigest()
     table = results.read(out)
-    stamps = [*STAMPS[:2], "peak_mib", "finished", "threads", "clips_seconds"]
+    stamps = [*STAMPS, "clips_seconds"]
     for key, rows in table.drop(columns=stamps).groupby("key"):
         found[f"results/{key}"] = rows.to_csv(index=False)
     return found
