@@ -85,7 +85,7 @@ def _ranks(maps: npt.ArrayLike) -> Values:
     from scipy.stats import rankdata
 
     values = checked(maps, np.shape(maps), of="agreement")
-    ranks = rankdata(values.reshape(len(values), -1), axis=1)
+    ranks = rankdata(values.reshape(len(values), -1).astype(np.float64), axis=1)
     ranks -= ranks.mean(1, keepdims=True)
     size = np.sqrt((ranks * ranks).sum(1, keepdims=True))
     unit: Values = ranks / np.where(size > 0, size, 1)

@@ -189,7 +189,7 @@ def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> Values:
 
     ranks = []
     for maps in (first, second):
-        values = np.asarray(maps)
+        values = np.asarray(maps, np.float64)  # scipy 1.18 has ranks of its input's precision
         rank = rankdata(values.reshape(len(values), -1), axis=1)
         ranks.append(rank - rank.mean(1, keepdims=True))
     if ranks[0].shape != ranks[1].shape:

@@ -98,6 +98,6 @@ def _auc(inside: Values, outside: Values) -> float:
     """Mann and Whitney's U over its largest value, ties half."""
     from scipy.stats import rankdata
 
-    ranks = rankdata(np.concatenate([inside, outside]))[: len(inside)]
+    ranks = rankdata(np.concatenate([inside, outside]).astype(np.float64))[: len(inside)]
     n, m = len(inside), len(outside)
     return float((ranks.sum() - n * (n + 1) / 2) / (n * m))
