@@ -182,6 +182,7 @@ def compare() -> Iterator[dict[str, Any]]:
     from vxhelpers import zoo
 
     nets = [zoo.load("stage_r3d", weights="motion", device=device) for device in ("cpu", NAME)]
+    assert [net.device.type for net in nets] == ["cpu", NAME]
     for name, ask in questions().items():
         one = {"question": name}
         try:

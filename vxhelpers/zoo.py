@@ -196,7 +196,7 @@ def load(
     WeightsError
         If the weights are missing, damaged, or of another architecture.
     InputError
-        If there are not as many labels as outputs, or ``VX_DEVICE`` names no device.
+        If there are not as many labels as outputs, or the device is not there.
     """
     if name not in ENTRIES:
         raise UnknownNameError("model", name, ENTRIES)
@@ -267,7 +267,12 @@ def _model(
     metadata: Mapping[str, str],
     device: str | torch.device | None,
 ) -> Model:
-    net = net.to(default_device() if device is None else device)
+    wanted = default_device() if device is None else device
+    try:
+        net = net.to(wanted)
+    except (RuntimeError, AssertionError) as error:
+        told = str(error).splitlines()[0]
+        raise InputError(f"device {wanted}: {told}; --device or VX_DEVICE says which") from error
     return Model(entry, net.eval(), labels, weights, digest(net), metadata)
 
 
