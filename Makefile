@@ -44,7 +44,7 @@ pair: $(READY)
 
 # Every card names the command that made its weights; networks first, then the detector.
 weights: $(READY)
-	for card in vxhelpers/weights/*.json vxhelpers/detectors/*.json; do \
+	for card in vxhelpers/models/weights/*.json vxhelpers/concept_sets/detectors/*.json; do \
 	  run=$$($(BIN)/python -c 'import json, sys; print(json.load(open(sys.argv[1]))["command"])' $$card); \
 	  echo "$$run"; PATH="$(CURDIR)/$(BIN):$$PATH" sh -c "$$run" || exit 1; \
 	done

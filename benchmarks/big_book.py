@@ -25,9 +25,9 @@ from typing import Any
 import nbformat
 import numpy as np
 
-from vxhelpers import publish
-from vxhelpers.execution import Run
-from vxhelpers.targets import Target
+from vxhelpers.book import publish
+from vxhelpers.book.execute import Run
+from vxhelpers.book.run_targets import Target
 
 ROOT = Path(__file__).parents[1]
 SYLLABLES = (

@@ -24,13 +24,13 @@ from typing import Any
 import cv2
 import torch
 
-from vxhelpers import concept_sources
-from vxhelpers.concept_sets import make
-from vxhelpers.data import DataSet, open_data, render_stage
-from vxhelpers.decode import EXTENSIONS, read_clip
-from vxhelpers.detection import Detector, detect, load_detector
-from vxhelpers.manifest import Manifest, Row, write
-from vxhelpers.store import Store
+from vxhelpers.concept_sets import pieces
+from vxhelpers.concept_sets.detector import Detector, detect, load_detector
+from vxhelpers.concept_sets.make import make
+from vxhelpers.data.datasets import DataSet, open_data, render_stage
+from vxhelpers.data.manifest import Manifest, Row, write
+from vxhelpers.data.video import EXTENSIONS, read_clip
+from vxhelpers.io.cache import Store
 
 
 @contextmanager
@@ -47,11 +47,11 @@ def watched() -> Iterator[dict[str, float]]:
         spent["clips"] += 1
         return found
 
-    concept_sources.detect = timed
+    pieces.detect = timed
     try:
         yield spent
     finally:
-        concept_sources.detect = detect
+        pieces.detect = detect
 
 
 def stage(folder: Path, *, videos: int) -> DataSet:

@@ -25,8 +25,8 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
-from vxhelpers import zoo
-from vxhelpers.gradcam import default_layer, gradcam_layers, volume_layers
+from vxhelpers.attribution.gradcam import default_layer, gradcam_layers, volume_layers
+from vxhelpers.models import zoo
 
 Maps = list[Tensor] | None
 

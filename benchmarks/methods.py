@@ -2,11 +2,12 @@
 
     python benchmarks/methods.py [--nets r3d c3d] [--methods Grad-CAM RISE] [--rounds 3]
 
-Every method of `vxhelpers.methods`, set as there, explains the same clips of the stage's motion
-task in the shipped networks. In each round all run once, one after another in an order that turns,
-and with them one forward and backward pass down to the pixels; figures are medians over the rounds,
-of the seconds a clip and of the ratios within a round. On the CPU seconds are the process's own. A
-method that does not fit a network is a line that says so. See README.md beside this file.
+Every method of `vxhelpers.attribution.registry`, set as there, explains the same clips of the
+stage's motion task in the shipped networks. In each round all run once, one after another in an
+order that turns, and with them one forward and backward pass down to the pixels; figures are
+medians over the rounds, of the seconds a clip and of the ratios within a round. On the CPU seconds
+are the process's own. A method that does not fit a network is a line that says so. See README.md
+beside this file.
 """
 
 import argparse
@@ -22,9 +23,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vxhelpers import methods, zoo
+from vxhelpers.attribution import registry
+from vxhelpers.attribution.registry import attribute
 from vxhelpers.errors import InputError
-from vxhelpers.evidence import Trial, attribute, trial
+from vxhelpers.evaluation.planted import Trial, trial
+from vxhelpers.models import zoo
 
 
 def pass_(model: zoo.Model, x: Tensor, target: Tensor) -> None:
@@ -46,14 +49,14 @@ def seconds(run: Callable[[], Any], device: str) -> float:
 
 
 def compare(
-    one: Trial, chosen: Sequence[methods.Method], *, rounds: int, device: str
+    one: Trial, chosen: Sequence[registry.Method], *, rounds: int, device: str
 ) -> dict[str, dict[str, Any]]:
     """Seconds a clip and ratios to the pass for each method; why not, where one does not fit."""
     found: dict[str, dict[str, Any]] = {}
     runs: dict[str, Callable[[], Any]] = {"pass": lambda: pass_(one.model, one.x, one.target)}
     for method in chosen:
 
-        def run(method: methods.Method = method) -> None:
+        def run(method: registry.Method = method) -> None:
             rng = np.random.default_rng(0)
             attribute(method, one.model, one.x, target=one.target, rng=rng)
 
@@ -95,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model.net.to(options.device)
         one = trial("motion", model, count=options.clips, rng=np.random.default_rng(0))
         found = compare(
-            one, methods.named(*options.methods), rounds=options.rounds, device=options.device
+            one, registry.named(*options.methods), rounds=options.rounds, device=options.device
         )
         figures[net] = found
         floor = found["pass"]["seconds_a_clip"]

@@ -25,7 +25,8 @@ from typing import Any
 
 from distributed import LocalCluster
 
-from vxhelpers import provenance, results
+from vxhelpers.book import results
+from vxhelpers.data import provenance
 
 STAMPS = ("seconds", "startup", "clips", "peak_mib", "finished", "threads")
 TIMED = ("status.html", "searchindex.js", ".vx.json", "reproduce.html")  # times are their content

@@ -12,7 +12,7 @@ import time
 
 import cv2
 
-from vxhelpers.stage import TASKS, render
+from vxhelpers.data.stage import TASKS, render
 
 
 def rate(task: str, clips: int) -> float:

@@ -35,21 +35,28 @@ import torch
 from skimage.segmentation import slic as scikit_image
 from torch import Tensor, nn
 
-from vxhelpers import stage, supervoxel_concepts, supervoxel_features, zoo
-from vxhelpers import stce as scoring
-from vxhelpers.activations import Activations, gram
-from vxhelpers.cav import fit as fit_vectors
-from vxhelpers.clip import Clip
-from vxhelpers.derivatives import derivatives
-from vxhelpers.random_groups import by_chance, problems
-from vxhelpers.slic import slic
-from vxhelpers.stage import Scene
-from vxhelpers.stce import Scores, score
-from vxhelpers.store import Store
-from vxhelpers.supervoxel import STANDARD, boundary_recall, undersegmentation_error
-from vxhelpers.supervoxel_concepts import discover
-from vxhelpers.supervoxel_features import Recipe, cut, features
-from vxhelpers.supervoxel_input import masks_of, rendered
+from vxhelpers.concepts.activations import Activations, gram
+from vxhelpers.concepts.cav import fit as fit_vectors
+from vxhelpers.concepts.directional_derivatives import derivatives
+from vxhelpers.data import stage
+from vxhelpers.data.clip import Clip
+from vxhelpers.data.segmentation.slic import slic
+from vxhelpers.data.segmentation.supervoxels import (
+    STANDARD,
+    boundary_recall,
+    undersegmentation_error,
+)
+from vxhelpers.data.stage import Scene
+from vxhelpers.io.cache import Store
+from vxhelpers.models import zoo
+from vxhelpers.stce import discovery
+from vxhelpers.stce import features as features_code
+from vxhelpers.stce import score as scoring
+from vxhelpers.stce.discovery import discover
+from vxhelpers.stce.features import Recipe, cut, features
+from vxhelpers.stce.masking import masks_of, rendered
+from vxhelpers.stce.random_groups import by_chance, problems
+from vxhelpers.stce.score import Scores, score
 
 TASKS = ("kth", "tennis", "motion", "static", "shortcut")
 COMPACTNESS = (4.0, 6.0, 10.0, 15.0)
@@ -331,10 +338,10 @@ def floor(w: Work, ready: Prepared, count: int) -> None:
 
 
 PARTS: Mapping[str, Sequence[tuple[ModuleType, str]]] = {
-    "segmentation": [(supervoxel_features, "view"), (supervoxel_features, "segment")],
-    "rendering": [(supervoxel_features, "masks_of"), (supervoxel_features, "rendered")],
-    "forward": [(supervoxel_features, "probe")],
-    "clustering": [(supervoxel_concepts, "_cluster")],
+    "segmentation": [(features_code, "view"), (features_code, "segment")],
+    "rendering": [(features_code, "masks_of"), (features_code, "rendered")],
+    "forward": [(features_code, "probe")],
+    "clustering": [(discovery, "_cluster")],
     "gradients": [(scoring, "derivatives")],
     "cavs": [(scoring, "gram"), (scoring, "fit"), (scoring, "by_chance")],
 }
@@ -343,7 +350,7 @@ PARTS: Mapping[str, Sequence[tuple[ModuleType, str]]] = {
 def warm_up(w: Work) -> None:
     """Import what is imported late, which takes seconds, and run the network once."""
     rng = np.random.default_rng(0)
-    supervoxel_concepts._cluster(rng.standard_normal((32, 4)), 2, 1, rng)
+    discovery._cluster(rng.standard_normal((32, 4)), 2, 1, rng)
     with torch.inference_mode():
         w.model.logits(w.model.prepare(w.clips[:1]))
 
@@ -546,9 +553,7 @@ def from_a_part(model: zoo.Model, recipe: Recipe, options: argparse.Namespace) -
     seen = held[0].double().numpy()
     wide = seen.std(0)
     flat = seen[drawn] + rng.standard_normal((eighth, len(wide))) * wide
-    clustering = seconds(
-        lambda: supervoxel_concepts._cluster(flat, recipe.concepts, 4, rng), device
-    )
+    clustering = seconds(lambda: discovery._cluster(flat, recipe.concepts, 4, rng), device)
 
     size, k = recipe.nearest, recipe.concepts
     taken = rng.integers(len(flat), size=(k + w.groups) * size)

@@ -35,10 +35,10 @@ from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 from torchvision.models.video.swin_transformer import PatchEmbed3d, SwinTransformer3d
 
-from vxhelpers import zoo
-from vxhelpers.activations import collect
-from vxhelpers.clip import Clip
-from vxhelpers.tcav import tcav
+from vxhelpers.concepts.activations import collect
+from vxhelpers.concepts.tcav import tcav
+from vxhelpers.data.clip import Clip
+from vxhelpers.models import zoo
 
 TARGET = 3
 STAGES = tuple(f"features.{2 * stage}" for stage in range(4))

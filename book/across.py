@@ -42,11 +42,20 @@ from pathlib import Path
 
 import numpy as np
 from IPython.display import Markdown
-from vxhelpers import class_charts, files, provenance, selectors, tables
-from vxhelpers import results as found
-from vxhelpers.concept_coverage import agreement
-from vxhelpers.leanings import CUES, LEAST, MEASURES, leanings, paired, truth
-from vxhelpers.markdown import escape_markdown as said
+from vxhelpers.book import results as found
+from vxhelpers.data import provenance
+from vxhelpers.evaluation.ablation_summary import (
+    CUES,
+    LEAST,
+    MEASURES,
+    leanings,
+    paired,
+    truth,
+)
+from vxhelpers.figures import class_charts, table, tabs
+from vxhelpers.figures.report import escape_markdown as said
+from vxhelpers.io import files
+from vxhelpers.stce.coverage import agreement
 
 metrics = found.metrics(results)
 classes = leanings(metrics)
@@ -131,7 +140,7 @@ columns |= {
     if what not in ("order", "direction")
 }
 columns["accuracy"] = [c.accuracy and c.accuracy.value for c in classes]
-tables.table(
+table.table(
     columns,
     caption="What each class leans on: how much of what sets it apart from other classes is lost "
     "without it. Missing: not measured, or the class has none.",
@@ -191,7 +200,7 @@ for name in networks:
                 units=f"leans on {what}",
                 line=("does not care", 0.0),
             )
-selectors.choice(pictures, legend=("Network", "Measure")) if pictures else nothing
+tabs.choice(pictures, legend=("Network", "Measure")) if pictures else nothing
 
 # %% tags=["hide-input"]
 blind = {
@@ -233,7 +242,7 @@ pairs = {
     for a, b in combinations(networks, 2)
 }
 pairs = {name: groups for name, groups in pairs.items() if any(groups.values())}
-selectors.choice(
+tabs.choice(
     {
         name: class_charts.against(
             {what: points for what, points in groups.items() if points},
@@ -364,7 +373,7 @@ Markdown(
 # %% tags=["hide-input"]
 told = [(c, truth(c)) for c in classes]
 told = [(c, one) for c, one in told if one]
-tables.table(
+table.table(
     {
         "class": [c.name for c, _ in told],
         "network": [c.network for c, _ in told],

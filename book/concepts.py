@@ -53,31 +53,25 @@ from pathlib import Path
 
 import numpy as np
 from IPython.display import Markdown
-from vxhelpers import (
-    cases,
-    charts,
-    concept_sets,
-    evaluate,
-    figures,
-    players,
-    provenance,
-    trajectory,
-    zoo,
-)
-from vxhelpers.clip import Clip, reverse
-from vxhelpers.concept_split import check_disjoint, video_of
-from vxhelpers.concepts import Piece, cut, letterbox, mean_colour
-from vxhelpers.data import open_data
-from vxhelpers.detection import detect, load_detector
+from vxhelpers import stats
+from vxhelpers.concept_sets import crops, make
+from vxhelpers.concept_sets.crops import Piece, cut, letterbox, mean_colour
+from vxhelpers.concept_sets.detector import detect, load_detector
+from vxhelpers.concept_sets.track_metrics import quality
+from vxhelpers.concept_sets.tracking import REASONS, Track, track, true_tracks
+from vxhelpers.data import provenance
+from vxhelpers.data.clip import Clip, reverse
+from vxhelpers.data.datasets import open_data
+from vxhelpers.data.manifest import Row
+from vxhelpers.data.sampling import view
+from vxhelpers.data.splits import check_disjoint, video_of
+from vxhelpers.data.stage import INSTANCES
 from vxhelpers.errors import InputError
-from vxhelpers.faithfulness import mean_interval
-from vxhelpers.manifest import Row
-from vxhelpers.markdown import escape_markdown
-from vxhelpers.sampling import view
-from vxhelpers.stage import INSTANCES
-from vxhelpers.store import Store
-from vxhelpers.track_quality import quality
-from vxhelpers.tracking import REASONS, Track, track, true_tracks
+from vxhelpers.figures import charts, filmstrips, player
+from vxhelpers.figures.report import escape_markdown
+from vxhelpers.io.cache import Store
+from vxhelpers.models import evaluate, samples, zoo
+from vxhelpers.stats import mean_interval
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 8, "standard": 40}[profile]
@@ -97,7 +91,7 @@ provenance.describe(
 # %%
 data, store = open_data(dataset, root=root), Store()
 finder = load_detector(detector) if detector else None
-rows = cases.draw(data, split="test", label=action, limit=limit, rng=rng)
+rows = samples.draw(data, split="test", label=action, limit=limit, rng=rng)
 seen = [detect(finder, data.clip(row), store=store) for row in rows if finder]
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-detections", "caption": "What the detector finds in the middle frame of the first clips: box, label, confidence. Dashed is what it is less than 0.25 sure of: that may go on with a track but not begin one."}}
@@ -108,7 +102,7 @@ middle = [
     (row, found.at(found.length // 2))
     for row, found in zip(rows[:4], seen, strict=False)
 ]
-figures.detections(
+filmstrips.detections(
     [data.clip(row).frames[found.length // 2] for row, found in middle],
     [found.boxes for _, found in middle],
     [[found.names[k] for k in found.labels] for _, found in middle],
@@ -247,7 +241,7 @@ asked = dict(zip(("count", "sets", "scoring"), sizes, strict=True))
 made, refused = None, ""
 if chosen:
     try:
-        made = concept_sets.make(
+        made = make.make(
             data, action, chosen, detector=finder, store=store, seed=seed,
             random_targets=True, allow_fewer=True, skip_unreadable=True, **asked,
         )  # fmt: skip
@@ -307,7 +301,7 @@ def exemplars(kind):
 
 
 stills = exemplars("still") if made else []
-figures.filmstrip(
+filmstrips.filmstrip(
     {one.name: np.concatenate([view(clip, **seen_as) for clip in one.clips[:6]])
      for one in stills},
     names={one.name: [origin["clip_id"].rpartition("/")[2][-10:] for origin in one.provenance[:6]] for one in stills},
@@ -325,7 +319,7 @@ figures.filmstrip(
 # %% tags=["hide-input"]
 def exhibit(one, k=0):
     clip, origin = one.clips[k], one.provenance[k]
-    return players.player(
+    return player.player(
         clip.frames,
         fps=clip.fps,
         title=f"{one.name}, from {origin['clip_id']}",
@@ -335,7 +329,7 @@ def exhibit(one, k=0):
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-moving", "caption": "Spatiotemporal concepts: the first track of each object in the figure before, moving, in place, and one of a random set. Press play."}}
-players.gallery([exhibit(one) for one in exemplars("moving")]) if made else nothing
+player.gallery([exhibit(one) for one in exemplars("moving")]) if made else nothing
 
 # %% [markdown]
 # ## In place or centred?
@@ -361,7 +355,7 @@ piece = Piece(Row("toy", "toy", "toy", "toy"), "toy", square)
 black, toy = (0, 0, 0), {}
 for placement in ("in_place", "centred"):
     clip = cut(piece, Clip(frames, 16.0, "toy"), placement=placement, fill=black)
-    toy[placement] = trajectory.travelled(trajectory.middles(clip, black))
+    toy[placement] = crops.travelled(crops.middles(clip, black))
 Markdown(
     f"In place the square's path is {toy['in_place']:.1f} pixels long, centred "
     f"{toy['centred']:.1f}."
@@ -375,14 +369,14 @@ paths, length, side, aside = {}, {}, {}, {}
 for one in made.select("concept", kind="moving") if made else ():
     key = one.concept.object, one.concept.placement
     clips = list(one.clips)
-    ways = [trajectory.middles(clip, one.fill) for clip in clips]
+    ways = [crops.middles(clip, one.fill) for clip in clips]
     spans = [np.array(clip.frames.shape[2:0:-1]) for clip in clips]
     paths[key] = [way / span for way, span in zip(ways, spans, strict=True)]
     aside[key] = [
         np.nanmax(abs(way - span / 2))
         for way, span in zip(ways, spans, strict=True)
     ]
-    length[key] = [trajectory.travelled(way) for way in ways]
+    length[key] = [crops.travelled(way) for way in ways]
     side[key] = [span.max() for span in spans]
 things = [name for name in chosen if (name, "centred") in length]
 farthest = max(
@@ -437,7 +431,7 @@ Markdown(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-versions", "caption": "One track of the object that travels farthest: in place, centred, with its frames shuffled, and reversed. The last two are controls."}}
 wanted = ("moving", "moving centred", "shuffled", "reversed")
-players.gallery(
+player.gallery(
     [exhibit(made[f"{farthest} {version}"]) for version in wanted]
 ) if things else nothing
 
@@ -459,7 +453,7 @@ blank = zoo.load("stage_r3d", **chance)
 swings = []
 for label in ("forehand", "reversed forehand"):
     options = {"split": "test", "label": label, "limit": limit // 2}
-    for row in cases.draw(motion, **options, rng=rng):
+    for row in samples.draw(motion, **options, rng=rng):
         scene = motion.scene(row)
         for one in true_tracks(scene, ["racket"], min_frames=12).kept[:1]:
             swings.append((scene, Piece(row, row.clip_id, one)))
@@ -469,16 +463,16 @@ grey = mean_colour(scene.clip for scene, _ in swings)
 shows = {"whole clip": [scene.clip for scene, _ in swings]}
 whole = max(shows["whole clip"][0].frames.shape[1:3])
 for name, placement in (("in place", "in_place"), ("centred", "centred")):
-    crops = [
+    cropped = [
         cut(piece, scene.clip, placement=placement, fill=grey)
         for scene, piece in swings
     ]
-    shows[name] = [letterbox(crop, fill=grey) for crop in crops]
+    shows[name] = [letterbox(crop, fill=grey) for crop in cropped]
     shows[f"{name}, reversed"] = [reverse(crop) for crop in shows[name]]
-borders = [whole / max(crop.frames.shape[1:3]) for crop in crops]
+borders = [whole / max(crop.frames.shape[1:3]) for crop in cropped]
 shows["centred, same size"] = [
     letterbox(crop, fill=grey, border=border)
-    for crop, border in zip(crops, borders, strict=True)
+    for crop, border in zip(cropped, borders, strict=True)
 ]
 
 # %%
@@ -569,7 +563,7 @@ charts.accuracies(
 def changes(answers, name):
     moved = int((answers[name, "moving"] != answers[name, "moving centred"]).sum())
     n = len(answers[name, "moving"])
-    low, high = evaluate.wilson(moved, n)
+    low, high = stats.wilson(moved, n)
     return f"{moved / n:.2f} [{low:.2f}, {high:.2f}]"
 
 
@@ -634,7 +628,7 @@ Markdown(
 # reviewed is handed on to the chapters that use concepts by `--concepts FOLDER`.
 
 # %% tags=["hide-input"]
-mine = concept_sets.read(concepts) if concepts else None
+mine = make.read(concepts) if concepts else None
 words = ["vx", "concepts", "make", "--data", dataset, "--action", action]
 words += ["--root", root] if root else []
 words += [word for name in chosen for word in ("--object", name)]

@@ -48,27 +48,23 @@ from functools import partial
 import numpy as np
 import torch
 from IPython.display import Markdown
-from vxhelpers import (
-    cases,
-    comparison,
+from vxhelpers import stats
+from vxhelpers.attribution import gradcam, registry
+from vxhelpers.data import provenance
+from vxhelpers.data.datasets import open_data
+from vxhelpers.evaluation import (
+    compare,
     deletion,
-    evidence,
-    evidence_charts,
-    faithfulness,
-    figures,
-    gradcam,
-    methods,
-    players,
-    provenance,
-    recovery,
-    sanity,
-    selectors,
-    zoo,
+    localisation,
+    planted,
+    sanity_checks,
 )
-from vxhelpers.concept_answers import ANSWERS, ENTRANTS
-from vxhelpers.concept_coverage import agreement
-from vxhelpers.data import open_data
-from vxhelpers.markdown import escape_markdown as said
+from vxhelpers.evaluation.planted_concepts import ANSWERS, ENTRANTS
+from vxhelpers.figures import filmstrips, planted_charts, player, tabs
+from vxhelpers.figures.report import escape_markdown as said
+from vxhelpers.io.code_digest import PACKAGE
+from vxhelpers.models import samples, zoo
+from vxhelpers.stce.coverage import agreement
 
 quick = profile == "quick"
 provenance.describe(
@@ -91,19 +87,19 @@ if not {"motion", "static"} <= {*tasks}:
     raise ValueError(f"{model}: is not shipped with weights of motion and static")
 nets = {task: zoo.load(model, weights=task) for task in tasks}
 blank = {
-    task: comparison.untrained(net, seed=seed) for task, net in nets.items()
+    task: compare.untrained(net, seed=seed) for task, net in nets.items()
 }  # random weights
 
 
 def mean_of(values):
     """Mean with its interval."""
-    return faithfulness.mean_interval(values, rng=np.random.default_rng(0))
+    return stats.mean_interval(values, rng=np.random.default_rng(0))
 
 
 def drawn(networks, count):
     """Test clips of each task, the same in all networks."""
     return [
-        evidence.trial(task, net, count=count, rng=np.random.default_rng(seed))
+        planted.trial(task, net, count=count, rng=np.random.default_rng(seed))
         for task, net in networks.items()
     ]
 
@@ -115,15 +111,15 @@ few = drawn({"motion": nets["motion"]}, 2)
 panels = []
 for task, net in nets.items():
     data = open_data(f"stage:{task}")
-    shown = cases.collect(
-        data, net, cases.draw(data, limit=1, rng=np.random.default_rng(seed))
+    shown = samples.collect(
+        data, net, samples.draw(data, limit=1, rng=np.random.default_rng(seed))
     )
-    panels.append(players.player(
+    panels.append(player.player(
         shown.pixels[0], fps=shown.fps[0], outlines=shown.outlines(0),
         title=f"{task}: {shown.rows[0].label}",
         alt=f"Clip {shown.rows[0].clip_id} of {shown.rows[0].label}; outlined: {' and '.join(shown.decides)}.",
     ))  # fmt: skip
-players.gallery(panels)
+player.gallery(panels)
 
 # %% tags=["hide-input"]
 rows = ["| task | clips | what decides, share of the clip | named right | held still |",
@@ -186,22 +182,22 @@ Markdown(
 
 # %%
 motion, label = nets["motion"], action if action in nets["motion"].labels else "forehand"  # fmt: skip
-found, alone = comparison.gather(
+found, alone = compare.gather(
     open_data("stage:motion"), motion, label=label, count=1, rng=np.random.default_rng(seed)
 )  # fmt: skip
 x = alone.x
 versions = {
     "as it is": x,
     "held still": x[:, :, x.shape[2] // 2, None].expand_as(x).contiguous(),
-    "first half still": recovery.half_still(x, first=True),
-    "second half still": recovery.half_still(x, first=False),
+    "first half still": localisation.half_still(x, first=True),
+    "second half still": localisation.half_still(x, first=False),
 }
 
 
 # %%
-(cam,) = methods.named("Grad-CAM")
+(cam,) = registry.named("Grad-CAM")
 seen = {
-    name: evidence.attribute(
+    name: registry.attribute(
         cam,
         motion,
         y,
@@ -212,14 +208,14 @@ seen = {
     for name, y in versions.items()
 }
 of_one = {
-    "where": recovery.where(seen["as it is"], alone.evidence)[0],
-    "when": recovery.when(seen["first half still"], seen["second half still"])[0],
-    "gone": recovery.gone(seen["as it is"], seen["held still"], alone.evidence)[0],
+    "where": localisation.where(seen["as it is"], alone.evidence)[0],
+    "when": localisation.when(seen["first half still"], seen["second half still"])[0],
+    "gone": localisation.gone(seen["as it is"], seen["held still"], alone.evidence)[0],
 }  # fmt: skip
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evidence-questions", "caption": "One clip, unexplained above, and Grad-CAM of the clip as it is, held still, and with either half held still, all laid over the clip as it is, with one scale; the line is around the evidence of the clip as it is. Red speaks for the class, blue against it."}}
 size = found.pixels.shape[1:4]
-figures.overlay_filmstrip(
+filmstrips.overlay_filmstrip(
     found.pixels[0],
     {name: gradcam.upsample_map(torch.from_numpy(m).float(), size)[0].numpy() for name, m in seen.items()},
     fps=found.fps[0], signed=True, units="",
@@ -261,9 +257,9 @@ kinds = {
 by_hand = {"moving evidence": (1, 1, 1), "evidence": (1, 0.5, 0), "everywhere": (0.5, 0.5, 0)}  # fmt: skip
 toy = {
     name: (
-        recovery.where(of(moves["all"]), square)[0],
-        recovery.when(of(moves["second half"]), of(moves["first half"]))[0],
-        recovery.gone(of(moves["all"]), of(moves["none"]), square)[0],
+        localisation.where(of(moves["all"]), square)[0],
+        localisation.when(of(moves["second half"]), of(moves["first half"]))[0],
+        localisation.gone(of(moves["all"]), of(moves["none"]), square)[0],
     )
     for name, of in kinds.items()
 }
@@ -279,7 +275,7 @@ Markdown("\n".join(rows) + f"\n\nLargest difference: {off:.1e}.")
 # %% [markdown]
 # ## The board
 #
-# All methods of `vxhelpers.methods` with the settings made there for these small clips, beside five
+# All methods of `vxhelpers.attribution.registry` with the settings made there for these small clips, beside five
 # that are **wrong on purpose**: three know the clip and never ask the network, two know neither. Methods of
 # a few passes explain all clips of all tasks. Those of dozens or hundreds of passes explain two clips of
 # *motion* here, and stand apart: the mean of two answers is not to be compared with that of five. The
@@ -291,21 +287,21 @@ patient = (
     "deep Taylor, temporal part",
 )  # fmt: skip
 left_out = tuple(name for name in patient if name != "occlusion") if quick else ()  # fmt: skip
-swift = [one for one in methods.METHODS if one.name not in patient]
+swift = [one for one in registry.METHODS if one.name not in patient]
 lines = []
 for one in swift:
-    lines += evidence.judge(one, trials, rng=np.random.default_rng(seed))
-for one in methods.named(*(name for name in patient if name not in left_out)):
-    lines += evidence.judge(one, few, rng=np.random.default_rng(seed))
+    lines += planted.judge(one, trials, rng=np.random.default_rng(seed))
+for one in registry.named(*(name for name in patient if name not in left_out)):
+    lines += planted.judge(one, few, rng=np.random.default_rng(seed))
 control, bare = [], drawn(blank, 2 if quick else 4)
 for one in swift:
-    if one.family != methods.WRONG:
-        control += evidence.judge(one, bare, rng=np.random.default_rng(seed))
-ranked = dict(evidence.ranking(lines))
-unlearned = {name: mean.value for name, mean in evidence.ranking(control)}
-family = {one.name: one.family for one in methods.METHODS}
-families = sorted({*family.values(), "concepts"} - {methods.WRONG})
-wrong = [name for name in ranked if family[name] == methods.WRONG]
+    if one.family != registry.WRONG:
+        control += planted.judge(one, bare, rng=np.random.default_rng(seed))
+ranked = dict(planted.ranking(lines))
+unlearned = {name: mean.value for name, mean in planted.ranking(control)}
+family = {one.name: one.family for one in registry.METHODS}
+families = sorted({*family.values(), "concepts"} - {registry.WRONG})
+wrong = [name for name in ranked if family[name] == registry.WRONG]
 whole = max(mean.n for mean in ranked.values())
 board = [name for name, mean in ranked.items() if mean.n == whole]
 
@@ -313,12 +309,12 @@ board = [name for name, mean in ranked.items() if mean.n == whole]
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evidence-board", "caption": "Mean skill of each method over its answers, with bootstrap intervals over these answers, so that they tell how much the questions differ, and not how sure the clips make us. One network and training seed; below the line, methods that answered fewer questions, about fewer clips."}}
 def skill_of(name):
     mean = ranked[name]
-    return evidence_charts.Skill(
+    return planted_charts.Skill(
         mean.value, mean.low, mean.high, family[name], name in wrong, unlearned.get(name)
     )  # fmt: skip
 
 
-evidence_charts.skills(
+planted_charts.skills(
     {name: skill_of(name) for name in board},
     apart={name: skill_of(name) for name in ranked if name not in board},
     apart_title="two clips of motion: where and when",
@@ -327,14 +323,14 @@ evidence_charts.skills(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evidence-answers", "caption": "Scores by question and task, means over clips; chance is 0.50, red is above it and blue below. Empty: not asked."}}
 places = [*dict.fromkeys((line.question, line.task) for line in lines)]
-places = sorted(places, key=lambda p: (list(evidence.QUESTIONS).index(p[0]), tasks.index(p[1])))  # fmt: skip
+places = sorted(places, key=lambda p: (list(planted.QUESTIONS).index(p[0]), tasks.index(p[1])))  # fmt: skip
 named = {place: place[0] if place[0] != "where" else f"where\n{place[1]}" for place in places}  # fmt: skip
 scores = {name: {} for name in ranked}
 for line in lines:
     scores[line.method][named[line.question, line.task]] = (
         line.score and line.score.value
     )
-evidence_charts.answers(scores, [*named.values()], wrong=wrong)
+planted_charts.answers(scores, [*named.values()], wrong=wrong)
 
 # %% tags=["hide-input"]
 asked = [name for name in board if name not in wrong]
@@ -410,7 +406,7 @@ Markdown(
 # %%
 small = drawn({"motion": nets["motion"]}, 2 if quick else 3)[0]
 measured = {}
-for one in methods.named(
+for one in registry.named(
     "Grad-CAM", "LRP, epsilon-plus", "guided backpropagation", "movement filter", "centre blob"
 ):  # fmt: skip
     ask = partial(one.attribute, rng=np.random.default_rng(seed))
@@ -424,9 +420,9 @@ for one in methods.named(
         for operation in ("deletion", "insertion")
     }  # fmt: skip
     rank = {"similarities": ["rank"], "target": small.target}
-    fallen = sanity.cascade(small.model, ask, small.x, rng=np.random.default_rng(seed), **rank)  # fmt: skip
-    back = sanity.reversal_response(small.model, ask, small.x, **rank)
-    still = sanity.frozen_response(small.model, ask, small.x, **rank)
+    fallen = sanity_checks.cascade(small.model, ask, small.x, rng=np.random.default_rng(seed), **rank)  # fmt: skip
+    back = sanity_checks.reversal_response(small.model, ask, small.x, **rank)
+    still = sanity_checks.frozen_response(small.model, ask, small.x, **rank)
     measured[one.name] = ahead, fallen, back, still
 
 
@@ -487,9 +483,7 @@ Markdown(
 # *where* only whether that thing lies before the ball, which decides nothing; it has no *when*.
 
 # %%
-record_file = (
-    provenance.PACKAGE.parent / "book" / "results" / "evidence_planted.json"
-)
+record_file = PACKAGE.parent / "book" / "results" / "evidence_planted.json"
 record = None
 if record_file.is_file():
     record = json.loads(record_file.read_text(encoding="utf-8"))
@@ -520,7 +514,7 @@ def recorded_in(*nets):
     for (name, sort), some in by_method.items():
         values = np.array([skill(cell) for cell in some if cell["net"] in nets])
         if sort == "trained" and len(values):
-            alone = faithfulness.Mean(*values[:1].repeat(3), 1)
+            alone = stats.Mean(*values[:1].repeat(3), 1)
             mean = mean_of(values) if len(values) > 1 else alone
             bare = [skill(c) for c in by_method.get((name, "random"), []) if c["net"] in nets]  # fmt: skip
             found[name] = mean, some[0]["family"], float(np.mean(bare)) if bare else None  # fmt: skip
@@ -534,13 +528,13 @@ recorded = recorded_in(*studied)
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evidence-recorded", "caption": "Recorded: mean skill of each method over training seeds of all networks, or of the one that is chosen, with bootstrap intervals over these (one network alone has none); hollow marks are networks with random weights. A method that does not fit a network counts as no skill there."}}
 def skills_in(*nets):
     return {
-        name: evidence_charts.Skill(mean.value, mean.low, mean.high, kind, kind == methods.WRONG, bare)
+        name: planted_charts.Skill(mean.value, mean.low, mean.high, kind, kind == registry.WRONG, bare)
         for name, (mean, kind, bare) in recorded_in(*nets).items()
     }  # fmt: skip
 
 
 def board_of(rows):
-    return evidence_charts.skills(
+    return planted_charts.skills(
         {name: one for name, one in rows.items() if name not in fewer},
         apart={name: one for name, one in rows.items() if name in fewer},
         families=families,
@@ -552,10 +546,10 @@ boards = {"all": board_of(far)} if far else {}
 for net in studied if len(studied) > 1 else ():
     boards[net] = board_of(skills_in(net))
 (
-    selectors.choice(boards, legend="Network")
+    tabs.choice(boards, legend="Network")
     if far
-    else evidence_charts.skills(
-        {"nothing recorded": evidence_charts.Skill(0, 0, 0, "none")},
+    else planted_charts.skills(
+        {"nothing recorded": planted_charts.Skill(0, 0, 0, "none")},
         alt="Nothing is recorded yet.",
     )
 )
@@ -575,13 +569,13 @@ means = {
 columns = [c for c in (*(f"where\n{t}" for t in ("motion", "static", "shortcut")), "when", "what")
            if any(c in row for row in means.values())]  # fmt: skip
 (
-    evidence_charts.answers(
+    planted_charts.answers(
         {name: means[name] for name in far},
         columns,
         wrong=[name for name, one in far.items() if one.wrong],
     )
     if far
-    else evidence_charts.answers(
+    else planted_charts.answers(
         {"nothing recorded": {}},
         ["where", "when", "what"],
         alt="Nothing is recorded yet.",
@@ -687,7 +681,7 @@ def mine(model, x, *, target, rng):
     return (gradient * change).sum(1)
 
 
-own = evidence.judge(evidence.Method("mine", evidence.YOURS, mine), trials, rng=np.random.default_rng(seed))  # fmt: skip
+own = planted.judge(registry.Method("mine", registry.YOURS, mine), trials, rng=np.random.default_rng(seed))  # fmt: skip
 
 # %% [markdown]
 # In a file `my_module.py`, the same is asked by `vx evidence --method my_module:mine`, beside any named
@@ -709,8 +703,8 @@ def coarse(model, x, *, target, rng):
 
 
 for one in (holes, nothing, coarse):
-    wanted = evidence.Method(one.__name__, evidence.YOURS, one)
-    own += evidence.judge(wanted, trials[:1], rng=np.random.default_rng(seed))
+    wanted = registry.Method(one.__name__, registry.YOURS, one)
+    own += planted.judge(wanted, trials[:1], rng=np.random.default_rng(seed))
 
 # %% tags=["hide-input"]
 rows = ["| method | task | question | score | says |", "|---|---|---|---|---|"]
@@ -718,7 +712,7 @@ rows += [
     f"| {line.method} | {line.task} | {line.question} | {line.score or 'failed'} | {said(line.failed)} |"
     for line in own
 ]  # fmt: skip
-place = dict(evidence.ranking([line for line in lines if line.method in board] + [line for line in own if line.method == "mine"]))  # fmt: skip
+place = dict(planted.ranking([line for line in lines if line.method in board] + [line for line in own if line.method == "mine"]))  # fmt: skip
 Markdown(
     "\n".join(rows)
     + f"\n\n*mine* has a skill of {place['mine'].value:+.2f} and takes place {[*place].index('mine') + 1} of {len(place)}"
@@ -728,13 +722,11 @@ Markdown(
 
 # %% tags=["hide-input"]
 extra = "; ".join(
-    f"{name}: {text}"
-    for name, text in ANSWERS.items()
-    if name in evidence.QUESTIONS
+    f"{name}: {text}" for name, text in ANSWERS.items() if name in planted.QUESTIONS
 )
 Markdown(
     "The same three questions in words, as `vx evidence` asks them: "
-    + "; ".join(f"*{name}*: {text}" for name, text in evidence.QUESTIONS.items())
+    + "; ".join(f"*{name}*: {text}" for name, text in planted.QUESTIONS.items())
     + f". Video-TCAV answers with other quantities of the same chance level: {extra}."
 )
 

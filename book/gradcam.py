@@ -46,19 +46,15 @@ from dataclasses import replace
 import numpy as np
 import torch
 from IPython.display import Markdown
-from vxhelpers import (
-    cases,
-    charts,
-    faithfulness,
-    figures,
-    gradcam,
-    metrics,
-    players,
-    provenance,
-    zoo,
-)
-from vxhelpers.data import dependence, open_data
-from vxhelpers.markdown import escape_markdown
+from vxhelpers import stats
+from vxhelpers.attribution import gradcam
+from vxhelpers.book import results
+from vxhelpers.data import provenance
+from vxhelpers.data.datasets import dependence, open_data
+from vxhelpers.evaluation import localisation
+from vxhelpers.figures import charts, filmstrips, player
+from vxhelpers.figures.report import escape_markdown
+from vxhelpers.models import samples, zoo
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 12, "standard": 60}[profile]
@@ -124,8 +120,8 @@ Markdown(
 # %%
 data = open_data(dataset, root=root)
 net = zoo.load(model, weights=weights)
-rows = cases.draw(data, split="test", label=action, limit=limit, rng=rng)
-found = cases.collect(data, net, rows)
+rows = samples.draw(data, split="test", label=action, limit=limit, rng=rng)
+found = samples.collect(data, net, rows)
 x = net.prepare(found.clips)
 layers = gradcam.volume_layers(net)
 maps = gradcam.gradcam_layers(net, x, layers=layers, target=action, batch_size=16)
@@ -143,7 +139,7 @@ with torch.inference_mode():
 evidence = np.zeros(last.shape, bool)
 for name in found.decides:
     evidence |= found.masks[name]
-on_evidence = faithfulness.energy_share(last, evidence) - faithfulness.area_share(
+on_evidence = localisation.energy_share(last, evidence) - localisation.area_share(
     evidence
 )
 pool = np.flatnonzero(right if right.any() else np.ones_like(right))
@@ -176,7 +172,7 @@ def show(k, title):
     relevance = gradcam.upsample_map(
         torch.from_numpy(last[k : k + 1]), found.pixels.shape[1:4]
     )
-    return players.player(
+    return player.player(
         found.pixels[k],
         fps=found.fps[k],
         overlay=relevance[0].numpy(),
@@ -190,7 +186,7 @@ def show(k, title):
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-cases", "caption": "The clip whose map follows the evidence best (first) and the one whose map does so least (second). Red speaks for the class, blue against it; each clip has its own limits."}}
-players.gallery(
+player.gallery(
     [show(follows, "Most on the evidence"), show(least, "Least on the evidence")]
 )
 
@@ -200,7 +196,7 @@ strip = {
     name: gradcam.upsample_map(maps[name][least : least + 1].cpu(), size)[0].numpy()
     for name in dict.fromkeys((layers[-1], layers[len(layers) // 2]))
 }
-figures.overlay_filmstrip(
+filmstrips.overlay_filmstrip(
     found.pixels[least],
     strip,
     fps=found.fps[least],
@@ -220,8 +216,8 @@ objects = [
     n for n in found.masks if found.masks[n].any() and n not in ("arms", "legs")
 ]
 shares = {
-    name: (faithfulness.energy_share(last, found.masks[name]),
-           faithfulness.area_share(found.masks[name]))
+    name: (localisation.energy_share(last, found.masks[name]),
+           localisation.area_share(found.masks[name]))
     for name in objects
 }  # fmt: skip
 charts.energy_area(shares)
@@ -232,9 +228,9 @@ lines = [
     "|---|---|---|---|",
 ]
 for name, (energy, area) in shares.items():
-    gain = faithfulness.mean_interval(energy - area, rng=rng)
+    gain = stats.mean_interval(energy - area, rng=rng)
     verdict = "yes" if gain.low > 0 else "avoided" if gain.high < 0 else "undecided"
-    metrics.note(
+    results.note(
         f"energy minus area, {name}",
         gain.value,
         low=gain.low,
@@ -248,9 +244,9 @@ people = ("person", "bystander")
 held = [found.masks[n] for n in objects if n not in (*people, "ground", "moving")]
 if held:  # all that is neither a person nor ground, for `vx results`
     things = np.any(held, axis=0)
-    gain = faithfulness.energy_share(last, things) - faithfulness.area_share(things)
-    gain = faithfulness.mean_interval(gain, rng=np.random.default_rng(seed))
-    metrics.note(
+    gain = localisation.energy_share(last, things) - localisation.area_share(things)
+    gain = stats.mean_interval(gain, rng=np.random.default_rng(seed))
+    results.note(
         "energy minus area, objects",
         gain.value,
         low=gain.low,
@@ -283,9 +279,9 @@ blank = gradcam.gradcam_layers(
 table = {}
 for name in layers:
     for kind, source in (("trained", maps), ("random weights", blank)):
-        share = faithfulness.energy_share(source[name].cpu().numpy(), evidence)
-        table[name, kind] = faithfulness.mean_interval(share, rng=rng)
-spread = faithfulness.mean_interval(faithfulness.area_share(evidence), rng=rng)
+        share = localisation.energy_share(source[name].cpu().numpy(), evidence)
+        table[name, kind] = stats.mean_interval(share, rng=rng)
+spread = stats.mean_interval(localisation.area_share(evidence), rng=rng)
 
 # %% tags=["hide-input"]
 lines = ["| layer | resolution | trained | random weights |", "|---|---|---|---|"]
@@ -315,7 +311,7 @@ strip = {
     ].numpy()
     for name in layers
 }
-figures.overlay_filmstrip(
+filmstrips.overlay_filmstrip(
     found.pixels[follows],
     strip,
     frames=5,
@@ -337,23 +333,25 @@ figures.overlay_filmstrip(
 stage = open_data("stage:shortcut")
 known = zoo.load("stage_r3d", weights="shortcut")
 label = action if action in stage.labels else "playing tennis"
-courts = cases.collect(
-    stage, known, cases.draw(stage, split="test", label=label, limit=limit, rng=rng)
+courts = samples.collect(
+    stage,
+    known,
+    samples.draw(stage, split="test", label=label, limit=limit, rng=rng),
 )
 y = known.prepare(courts.clips)
 there = gradcam.gradcam(known, y, target=label, batch_size=16).cpu()
 untrained = zoo.load("stage_r3d", weights="random", labels=known.labels, seed=seed)
 by_chance = gradcam.gradcam(untrained, y, target=label, batch_size=16).cpu()
 gains = {
-    (kind, name): faithfulness.energy_share(m.numpy(), courts.masks[name])
-    - faithfulness.area_share(courts.masks[name])
+    (kind, name): localisation.energy_share(m.numpy(), courts.masks[name])
+    - localisation.area_share(courts.masks[name])
     for kind, m in (("trained", there), ("random weights", by_chance))
     for name in ("ground", "person")
 }
 watches = int(np.argmax(gains["trained", "ground"]))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-court", "caption": "The clip whose map has most energy on the ground above its area, from the network that was trained with the place as a shortcut; outlined is the ground."}}
-players.player(
+player.player(
     courts.pixels[watches],
     fps=courts.fps[watches],
     overlay=gradcam.upsample_map(
@@ -368,7 +366,7 @@ players.player(
 )
 
 # %% tags=["hide-input"]
-means = {key: faithfulness.mean_interval(gains[key], rng=rng) for key in gains}
+means = {key: stats.mean_interval(gains[key], rng=rng) for key in gains}
 ground, person = means["trained", "ground"], means["trained", "person"]
 blind = means["random weights", "ground"]
 named = ground.low > max(0, person.high, blind.high)
@@ -403,7 +401,7 @@ Markdown(
 # %%
 stage = open_data("stage:motion")
 known = zoo.load("stage_r3d", weights="motion")
-swings = cases.draw(stage, split="test", label="forehand", limit=limit, rng=rng)
+swings = samples.draw(stage, split="test", label="forehand", limit=limit, rng=rng)
 y = known.prepare([stage.clip(row) for row in swings])
 forth, back = (
     gradcam.gradcam(known, clips, batch_size=16).cpu() for clips in (y, y.flip(2))
@@ -421,7 +419,7 @@ with torch.inference_mode():
     flipped = known.logits(y).argmax(1) != known.logits(y.flip(2)).argmax(1)
 
 # %% tags=["hide-input"]
-same, cross = (faithfulness.mean_interval(alike[name], rng=rng) for name in alike)
+same, cross = (stats.mean_interval(alike[name], rng=rng) for name in alike)
 Markdown(
     f"Reversal changes the prediction of {flipped.float().mean():.0%} of {len(swings)} forehands. The "
     f"map of the new prediction, turned round, correlates with the old one by {same}; with the map "

@@ -50,8 +50,11 @@ profile = "standard"
 import numpy as np
 import torch
 from IPython.display import Markdown
-from vxhelpers import comparison, methods, provenance, zoo
-from vxhelpers.data import open_data
+from vxhelpers.attribution import registry
+from vxhelpers.data import provenance
+from vxhelpers.data.datasets import open_data
+from vxhelpers.evaluation import compare
+from vxhelpers.models import zoo
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 1, "standard": 2}[profile]
@@ -69,11 +72,11 @@ provenance.describe(
 
 # %%
 data, net = open_data(dataset, root=root), zoo.load(model, weights=weights)
-found, trial = comparison.gather(data, net, label=action, count=limit, rng=rng)
+found, trial = compare.gather(data, net, label=action, count=limit, rng=rng)
 slow = {"RISE", "LIME", "kernel SHAP", "deep Taylor, temporal part"}
-real = [m for m in methods.METHODS if m.family != methods.WRONG]
+real = [m for m in registry.METHODS if m.family != registry.WRONG]
 chosen = [m for m in real if profile == "standard" or m.name not in slow]
-answers = comparison.compare(chosen, net, trial.x, target=trial.target, seed=seed)
+answers = compare.compare(chosen, net, trial.x, target=trial.target, seed=seed)
 
 # %% tags=["hide-input"]
 asks = {
@@ -122,7 +125,7 @@ Markdown(
     "\n".join(lines)
     + f"\n\n*{model}*, {len(found)} clips, on {provenance.hardware()}, "
     f"{torch.get_num_threads()} of them at work; whatever else runs there slows it down. Settings are those of "
-    "`vxhelpers.methods`."
+    "`vxhelpers.attribution.registry`."
     + (
         ""
         if profile == "standard"

@@ -40,17 +40,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 from IPython.display import Markdown
-from vxhelpers import (
-    cam_maps,
-    comparison,
-    figures,
-    gradcam,
-    methods,
-    players,
-    provenance,
-    zoo,
-)
-from vxhelpers.data import open_data
+from vxhelpers.attribution import cam, gradcam, registry
+from vxhelpers.data import provenance
+from vxhelpers.data.datasets import open_data
+from vxhelpers.evaluation import compare
+from vxhelpers.figures import filmstrips, player
+from vxhelpers.models import zoo
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 2, "standard": 8}[profile]
@@ -103,9 +98,9 @@ cells = 2 * 4 * 4
 chances = torch.tensor([0.5, -0.5]).softmax(0).tolist()
 toys = {
     "Grad-CAM": (gradcam.gradcam, (1 / cells, -1 / cells)),
-    "Grad-CAM++": (cam_maps.gradcam_plus_plus, (0.4, 0.0)),
-    "Score-CAM": (cam_maps.score_cam, tuple(chances)),
-    "saliency tubes": (cam_maps.saliency_tubes, (1.0, -1.0)),
+    "Grad-CAM++": (cam.gradcam_plus_plus, (0.4, 0.0)),
+    "Score-CAM": (cam.score_cam, tuple(chances)),
+    "saliency tubes": (cam.saliency_tubes, (1.0, -1.0)),
 }
 
 # %% tags=["hide-input"]
@@ -132,18 +127,18 @@ Markdown(
 
 # %%
 data, net = open_data(dataset, root=root), zoo.load(model, weights=weights)
-found, trial = comparison.gather(data, net, label=action, count=limit, rng=rng)
-family = [m for m in methods.METHODS if m.family == "class activation maps"]
-answers = comparison.compare(family, net, trial.x, target=trial.target, seed=seed)
-blank = comparison.compare(
+found, trial = compare.gather(data, net, label=action, count=limit, rng=rng)
+family = [m for m in registry.METHODS if m.family == "class activation maps"]
+answers = compare.compare(family, net, trial.x, target=trial.target, seed=seed)
+blank = compare.compare(
     family,
-    comparison.untrained(net, seed=seed),
+    compare.untrained(net, seed=seed),
     trial.x,
     target=trial.target,
     seed=seed,
 )
-wrong = comparison.compare(
-    methods.named("random map", "centre blob", "movement filter"),
+wrong = compare.compare(
+    registry.named("random map", "centre blob", "movement filter"),
     net, trial.x, target=trial.target, seed=seed,
 )  # fmt: skip
 
@@ -155,7 +150,7 @@ enlarged = {
     for name, maps in ran.items()
 }
 outline = trial.evidence[0].repeat(found.scale, 1).repeat(found.scale, 2)
-figures.overlay_filmstrip(
+filmstrips.overlay_filmstrip(
     found.pixels[0],
     enlarged,
     frames=6,
@@ -167,10 +162,10 @@ figures.overlay_filmstrip(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-guide_cams-players", "caption": "The same clip to play: under the map that finds best what is outlined, in the mean over all clips, and under the one that does so least."}}
-order = comparison.ranked(answers, trial.evidence)
-players.gallery(
+order = compare.ranked(answers, trial.evidence)
+player.gallery(
     [
-        players.player(
+        player.player(
             found.pixels[0],
             fps=found.fps[0],
             overlay=enlarged[name],
@@ -195,10 +190,10 @@ players.gallery(
 
 # %% tags=["hide-input"]
 Markdown(
-    f"{comparison.known_evidence(trial, found.decides)}\n\n"
-    + comparison.recovery_table(answers, blank, wrong, trial.evidence)
+    f"{compare.known_evidence(trial, found.decides)}\n\n"
+    + compare.recovery_table(answers, blank, wrong, trial.evidence)
     + f"\n\n{len(found)} clips, intervals over these alone. "
-    + comparison.verdict(answers, blank, wrong, trial.evidence)
+    + compare.verdict(answers, blank, wrong, trial.evidence)
 )
 
 # %% [markdown]
@@ -208,7 +203,7 @@ Markdown(
 
 # %% tags=["hide-input"]
 Markdown(
-    comparison.cost_table(answers)
+    compare.cost_table(answers)
     + f"\n\nFor one clip's map, on {provenance.hardware()}, "
     f"{torch.get_num_threads()} of them at work; whatever else runs there slows it down."
 )
@@ -220,11 +215,11 @@ Markdown(
 # ones, an Inception and a transformer.
 
 # %%
-nets = comparison.NETS if profile == "standard" else comparison.NETS[3:]
-tried = comparison.fits(family, nets=nets, seed=seed)
+nets = compare.NETS if profile == "standard" else compare.NETS[3:]
+tried = compare.fits(family, nets=nets, seed=seed)
 
 # %% tags=["hide-input"]
-Markdown(comparison.fit_table(tried))
+Markdown(compare.fit_table(tried))
 
 # %% [markdown]
 # ## When not to use it, and what we may not conclude

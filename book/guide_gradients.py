@@ -41,18 +41,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 from IPython.display import Markdown
-from vxhelpers import (
-    comparison,
-    figures,
-    gradient_maps,
-    measures,
-    methods,
-    players,
-    provenance,
-    rectifiers,
-    zoo,
-)
-from vxhelpers.data import open_data
+from vxhelpers.attribution import gradients, guided_backpropagation, registry
+from vxhelpers.data import provenance
+from vxhelpers.data.datasets import open_data
+from vxhelpers.evaluation import compare, map_similarity
+from vxhelpers.figures import filmstrips, player
+from vxhelpers.models import zoo
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 2, "standard": 6}[profile]
@@ -108,16 +102,16 @@ red = torch.zeros(1, 3, 2, 4, 4)
 red[:, 0] = 2
 
 # %%
-shap = gradient_maps.gradient_shap(
+shap = gradients.gradient_shap(
     toy, red, baselines=red * 0, rng=np.random.default_rng(seed), target="red"
 )
 toys = {
-    "saliency": (gradient_maps.saliency(toy, red, target="red"), 0),
-    "input x gradient": (gradient_maps.input_x_gradient(toy, red, target="red"), 0),
-    "integrated gradients": (gradient_maps.integrated_gradients(toy, red), 1),
+    "saliency": (gradients.saliency(toy, red, target="red"), 0),
+    "input x gradient": (gradients.input_x_gradient(toy, red, target="red"), 0),
+    "integrated gradients": (gradients.integrated_gradients(toy, red), 1),
     "gradient SHAP": (shap, 1),
     "guided backpropagation": (
-        rectifiers.guided_backprop(toy, red, target="red"),
+        guided_backpropagation.guided_backprop(toy, red, target="red"),
         0,
     ),
 }
@@ -136,18 +130,18 @@ Markdown(
 
 # %%
 data, net = open_data(dataset, root=root), zoo.load(model, weights=weights)
-found, trial = comparison.gather(data, net, label=action, count=limit, rng=rng)
-family = [m for m in methods.METHODS if m.family == "gradients"]
-answers = comparison.compare(family, net, trial.x, target=trial.target, seed=seed)
-blank = comparison.compare(
+found, trial = compare.gather(data, net, label=action, count=limit, rng=rng)
+family = [m for m in registry.METHODS if m.family == "gradients"]
+answers = compare.compare(family, net, trial.x, target=trial.target, seed=seed)
+blank = compare.compare(
     family,
-    comparison.untrained(net, seed=seed),
+    compare.untrained(net, seed=seed),
     trial.x,
     target=trial.target,
     seed=seed,
 )
-wrong = comparison.compare(
-    methods.named("random map", "centre blob", "movement filter"),
+wrong = compare.compare(
+    registry.named("random map", "centre blob", "movement filter"),
     net, trial.x, target=trial.target, seed=seed,
 )  # fmt: skip
 
@@ -158,7 +152,7 @@ enlarged = {
     for name, maps in ran.items()
 }
 outline = trial.evidence[0].repeat(found.scale, 1).repeat(found.scale, 2)
-figures.overlay_filmstrip(
+filmstrips.overlay_filmstrip(
     found.pixels[0],
     enlarged,
     frames=6,
@@ -171,11 +165,11 @@ figures.overlay_filmstrip(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-guide_gradients-players", "caption": "The same clip to play: under the map that finds best what is outlined, in the mean over all clips, and under the one that does so least."}}
-order = comparison.ranked(answers, trial.evidence)
+order = compare.ranked(answers, trial.evidence)
 limits = {name: np.quantile(abs(ran[name][0]), 0.99) or 1 for name in order}
-players.gallery(
+player.gallery(
     [
-        players.player(
+        player.player(
             found.pixels[0],
             fps=found.fps[0],
             overlay=enlarged[name],
@@ -201,10 +195,10 @@ players.gallery(
 
 # %% tags=["hide-input"]
 Markdown(
-    f"{comparison.known_evidence(trial, found.decides)}\n\n"
-    + comparison.recovery_table(answers, blank, wrong, trial.evidence)
+    f"{compare.known_evidence(trial, found.decides)}\n\n"
+    + compare.recovery_table(answers, blank, wrong, trial.evidence)
     + f"\n\n{len(found)} clips, intervals over these alone. "
-    + comparison.verdict(answers, blank, wrong, trial.evidence)
+    + compare.verdict(answers, blank, wrong, trial.evidence)
 )
 
 # %% [markdown]
@@ -215,13 +209,13 @@ Markdown(
 # edge filter of the clip.
 
 # %% tags=["hide-input"]
-edges = comparison.compare(
-    methods.named("edge filter"), net, trial.x, target=trial.target, seed=seed
+edges = compare.compare(
+    registry.named("edge filter"), net, trial.x, target=trial.target, seed=seed
 )["edge filter"].maps
 fitting = [name for name in ran if blank[name].maps is not None]
 alike = {
     name: [
-        measures.rank_correlation(abs(ran[name]), abs(other))
+        map_similarity.rank_correlation(abs(ran[name]), abs(other))
         for other in (blank[name].maps, edges)
     ]
     for name in fitting
@@ -245,13 +239,13 @@ Markdown(
 
 # %%
 few, target = trial.x[:2], trial.target[:2]
-sums = {"input x gradient": gradient_maps.input_x_gradient(net, few, target=target)}
+sums = {"input x gradient": gradients.input_x_gradient(net, few, target=target)}
 for steps in (5, 20) if profile == "quick" else (5, 20, 80):
-    sums[f"integrated gradients, {steps} steps"] = (
-        gradient_maps.integrated_gradients(net, few, steps=steps, target=target)
+    sums[f"integrated gradients, {steps} steps"] = gradients.integrated_gradients(
+        net, few, steps=steps, target=target
     )
 gaps = {
-    name: gradient_maps.completeness_gap(net, few, maps, target=target)
+    name: gradients.completeness_gap(net, few, maps, target=target)
     for name, maps in sums.items()
 }
 
@@ -271,7 +265,7 @@ Markdown(
 
 # %% tags=["hide-input"]
 Markdown(
-    comparison.cost_table(answers)
+    compare.cost_table(answers)
     + f"\n\nFor one clip's map, on {provenance.hardware()}, "
     f"{torch.get_num_threads()} of them at work; whatever else runs there slows it down."
 )
@@ -283,11 +277,11 @@ Markdown(
 # ones, an Inception and a transformer.
 
 # %%
-nets = comparison.NETS if profile == "standard" else comparison.NETS[3:]
-tried = comparison.fits(family, nets=nets, seed=seed)
+nets = compare.NETS if profile == "standard" else compare.NETS[3:]
+tried = compare.fits(family, nets=nets, seed=seed)
 
 # %% tags=["hide-input"]
-Markdown(comparison.fit_table(tried))
+Markdown(compare.fit_table(tried))
 
 # %% [markdown]
 # ## When not to use it, and what we may not conclude

@@ -40,17 +40,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 from IPython.display import Markdown
-from vxhelpers import (
-    comparison,
-    figures,
-    measures,
-    methods,
-    perturbation_maps,
-    players,
-    provenance,
-    zoo,
-)
-from vxhelpers.data import open_data
+from vxhelpers.attribution import perturbation, registry
+from vxhelpers.data import provenance
+from vxhelpers.data.datasets import open_data
+from vxhelpers.evaluation import compare, map_similarity
+from vxhelpers.figures import filmstrips, player
+from vxhelpers.models import zoo
 
 rng = np.random.default_rng(seed)
 limit, views = {"quick": (2, 20), "standard": (4, 60)}[profile]
@@ -111,9 +106,9 @@ sides = [np.indices((2, 4, 4))[2] // 2]
 box = {"window": (2, 4, 2), "strides": (2, 4, 2)}
 draws = {"rng": np.random.default_rng(seed), "samples": 200, "target": "red"}
 toys = {
-    "occlusion": perturbation_maps.occlusion(toy, red, target="red", **box),
-    "kernel SHAP": perturbation_maps.kernel_shap(toy, red, segments=sides, **draws),
-    "LIME": perturbation_maps.lime(toy, red, segments=sides, **draws),
+    "occlusion": perturbation.occlusion(toy, red, target="red", **box),
+    "kernel SHAP": perturbation.kernel_shap(toy, red, segments=sides, **draws),
+    "LIME": perturbation.lime(toy, red, segments=sides, **draws),
 }
 
 # %% tags=["hide-input"]
@@ -138,18 +133,18 @@ Markdown(
 
 # %%
 data, net = open_data(dataset, root=root), zoo.load(model, weights=weights)
-found, trial = comparison.gather(data, net, label=action, count=limit, rng=rng)
-family = methods.hiding(views=views, segments=12)
-answers = comparison.compare(family, net, trial.x, target=trial.target, seed=seed)
-blank = comparison.compare(
+found, trial = compare.gather(data, net, label=action, count=limit, rng=rng)
+family = registry.hiding(views=views, segments=12)
+answers = compare.compare(family, net, trial.x, target=trial.target, seed=seed)
+blank = compare.compare(
     family,
-    comparison.untrained(net, seed=seed),
+    compare.untrained(net, seed=seed),
     trial.x,
     target=trial.target,
     seed=seed,
 )
-wrong = comparison.compare(
-    methods.named("random map", "centre blob", "movement filter"),
+wrong = compare.compare(
+    registry.named("random map", "centre blob", "movement filter"),
     net, trial.x, target=trial.target, seed=seed,
 )  # fmt: skip
 
@@ -160,7 +155,7 @@ enlarged = {
     for name, maps in ran.items()
 }
 outline = trial.evidence[0].repeat(found.scale, 1).repeat(found.scale, 2)
-figures.overlay_filmstrip(
+filmstrips.overlay_filmstrip(
     found.pixels[0],
     enlarged,
     frames=6,
@@ -172,10 +167,10 @@ figures.overlay_filmstrip(
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-guide_hiding-players", "caption": "The same clip to play: under the map that finds best what is outlined, in the mean over all clips, and under the one that does so least."}}
-order = comparison.ranked(answers, trial.evidence)
-players.gallery(
+order = compare.ranked(answers, trial.evidence)
+player.gallery(
     [
-        players.player(
+        player.player(
             found.pixels[0],
             fps=found.fps[0],
             overlay=enlarged[name],
@@ -200,10 +195,10 @@ players.gallery(
 
 # %% tags=["hide-input"]
 Markdown(
-    f"{comparison.known_evidence(trial, found.decides)}\n\n"
-    + comparison.recovery_table(answers, blank, wrong, trial.evidence)
+    f"{compare.known_evidence(trial, found.decides)}\n\n"
+    + compare.recovery_table(answers, blank, wrong, trial.evidence)
     + f"\n\n{len(found)} clips, intervals over these alone. "
-    + comparison.verdict(answers, blank, wrong, trial.evidence)
+    + compare.verdict(answers, blank, wrong, trial.evidence)
 )
 
 # %% [markdown]
@@ -213,11 +208,11 @@ Markdown(
 
 # %%
 drawing, few = [m for m in family if m.name != "occlusion"], slice(0, 2)
-again = comparison.compare(
+again = compare.compare(
     drawing, net, trial.x[few], target=trial.target[few], seed=seed + 1
 )
 alike = {
-    name: measures.rank_correlation(ran[name][few], one.maps)
+    name: map_similarity.rank_correlation(ran[name][few], one.maps)
     for name, one in again.items()
     if name in ran
 }
@@ -240,7 +235,7 @@ Markdown(
 
 # %% tags=["hide-input"]
 Markdown(
-    comparison.cost_table(answers)
+    compare.cost_table(answers)
     + f"\n\nFor one clip's map, on {provenance.hardware()}, "
     f"{torch.get_num_threads()} of them at work; whatever else runs there slows it down."
 )
@@ -252,12 +247,12 @@ Markdown(
 # maps are noise; the question is only whether they come.
 
 # %%
-quickly = methods.hiding(views=8, segments=4)
-nets = comparison.NETS[1:] if profile == "standard" else comparison.NETS[3:]
-tried = comparison.fits(quickly, nets=nets, seed=seed)
+quickly = registry.hiding(views=8, segments=4)
+nets = compare.NETS[1:] if profile == "standard" else compare.NETS[3:]
+tried = compare.fits(quickly, nets=nets, seed=seed)
 
 # %% tags=["hide-input"]
-Markdown(comparison.fit_table(tried))
+Markdown(compare.fit_table(tried))
 
 # %% [markdown]
 # ## When not to use it, and what we may not conclude

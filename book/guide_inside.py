@@ -41,24 +41,21 @@ from dataclasses import replace
 import numpy as np
 import torch
 from IPython.display import Markdown
-from vxhelpers import (
+from vxhelpers.attribution import (
     activation_maximisation,
-    cases,
-    comparison,
-    figures,
     gradcam,
-    influence,
-    methods,
-    players,
-    provenance,
-    recovery,
-    unit_responses,
-    zoo,
+    registry,
+    tracin,
+    unit_selectivity,
 )
-from vxhelpers.clip import Clip
-from vxhelpers.data import open_data
-from vxhelpers.markdown import escape_markdown as said
-from vxhelpers.probe import probe
+from vxhelpers.data import provenance
+from vxhelpers.data.clip import Clip
+from vxhelpers.data.datasets import open_data
+from vxhelpers.evaluation import compare, localisation
+from vxhelpers.figures import filmstrips, player
+from vxhelpers.figures.report import escape_markdown as said
+from vxhelpers.models import samples, zoo
+from vxhelpers.models.probe import probe
 
 rng = np.random.default_rng(seed)
 steps, real, trained = {"quick": (12, 8, 18), "standard": (40, 18, 60)}[profile]
@@ -119,7 +116,7 @@ for name, kernel in weight.items():
     made = activation_maximisation.maximise(
         toy, 0, layer="unit", against=blank, rng=rng, steps=200, rate=0.3
     )
-    moved = unit_responses.movement(toy, made.x[None], 0, layer="unit", rng=rng)
+    moved = unit_selectivity.movement(toy, made.x[None], 0, layer="unit", rng=rng)
     toys[name] = made, moved
 
 # %% tags=["hide-input"]
@@ -154,7 +151,7 @@ red, blue = (
     Clip(np.full((4, 16, 16, 3), colour, np.uint8), 8.0, "toy")
     for colour in ((255, 0, 0), (0, 0, 255))
 )
-found = influence.tracin(
+found = tracin.tracin(
     toy, [red, red, blue], ["red", "blue", "blue"], toy.prepare(red), target="red"
 )
 high, low = 0.55 / 0.225, -0.45 / 0.225
@@ -181,8 +178,8 @@ Markdown(
 
 # %%
 data, net = open_data(dataset, root=root), zoo.load(model, weights=weights)
-rows = cases.draw(data, split="test", label=action, limit=real // 2, rng=rng)
-others = cases.draw(data, split="test", limit=real - real // 2, rng=rng)
+rows = samples.draw(data, split="test", label=action, limit=real // 2, rng=rng)
+others = samples.draw(data, split="test", limit=real - real // 2, rng=rng)
 rows = [*{row.clip_id: row for row in [*rows, *others]}.values()]
 clips = [data.clip(row) for row in rows]
 x = net.prepare(clips)
@@ -237,14 +234,14 @@ Markdown(
 
 # %% tags=["hide-input"]
 def shown(frames, fps, title, alt, overlay=None):
-    return players.player(
+    return player.player(
         frames, fps=fps, title=title, alt=alt, overlay=overlay, signed=True, units="activation"
     )  # fmt: skip
 
 
 def best_real(name):
     at, k = asked[name]
-    answer = unit_responses.responses(net, x, k, layer=at)
+    answer = unit_selectivity.responses(net, x, k, layer=at)
     top = answer.top(1)[0]
     heat, where = None, ""
     if answer.cells is not None:
@@ -255,7 +252,7 @@ def best_real(name):
     title = f"{name}: best real clip, {rows[top].label}"
     alt = f"Clip {rows[top].clip_id} gives {name} {answer.activations[top]:.2f}{where}."
     fps = clips[top].fps / net.entry.stride
-    return shown(methods.pixels(net, x[top : top + 1])[0], fps, title, alt, heat)
+    return shown(registry.pixels(net, x[top : top + 1])[0], fps, title, alt, heat)
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-guide_inside-units", "caption": "Left: the clip that was made to excite the unit. Right: of the real clips, the one that excites it most, beside itself under the unit's activations where the unit has a place; each with limits of its own."}}
@@ -264,11 +261,11 @@ gallery = []
 for name, one in made.items():
     alt = f"A clip made for {name}, which it gives {one.activation:.2f}."
     gallery += [shown(one.frames, fps, f"{name}: made", alt), best_real(name)]
-players.gallery(gallery)
+player.gallery(gallery)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-guide_inside-strip", "caption": "The clips that were made, in eight frames; the first unit's also with roughness in time weighed a hundred times as much."}}
 strips = {name: one.frames for name, one in made.items()}
-figures.filmstrip(
+filmstrips.filmstrip(
     {f"{next(iter(strips))}, slow": slow.frames} | strips,
     frames=8,
     fps=fps,
@@ -286,7 +283,7 @@ figures.filmstrip(
 # which nothing is learned.
 
 # %%
-blank = comparison.untrained(net, seed=seed)
+blank = compare.untrained(net, seed=seed)
 unlearned = activation_maximisation.maximise(
     blank, units[0], layer=layer, against=x, rng=rng, steps=steps
 )
@@ -305,10 +302,10 @@ for name, one in made.items():
 moved, nothing = {}, {}
 for name, (who, subject, z) in subjects.items():
     at, k = asked[subject]
-    moved[name] = unit_responses.movement(
+    moved[name] = unit_selectivity.movement(
         who, z, k, layer=at, rng=rng, stills=4, shuffles=3
     )
-    grey = unit_responses.responses(who, 0 * z[:1], k, layer=at)
+    grey = unit_selectivity.responses(who, 0 * z[:1], k, layer=at)
     nothing[name] = grey.activations[0]
 
 # %% tags=["hide-input"]
@@ -358,16 +355,16 @@ Markdown(
 
 # %%
 split = "train" if "train" in data.manifest.splits else rows[0].split
-own = cases.draw(data, split=split, label=action, limit=trained // 3, rng=rng)
-drawn = cases.draw(data, split=split, limit=trained - len(own), rng=rng)
+own = samples.draw(data, split=split, label=action, limit=trained // 3, rng=rng)
+drawn = samples.draw(data, split=split, limit=trained - len(own), rng=rng)
 lessons = [*{row.clip_id: row for row in [*own, *drawn]}.values()]
 lesson_clips = [data.clip(row) for row in lessons]
 labels = [row.label for row in lessons]
 y = net.prepare(lesson_clips)
 begun = time.perf_counter()
-found = influence.tracin(net, lesson_clips, labels, x)
+found = tracin.tracin(net, lesson_clips, labels, x)
 spent = time.perf_counter() - begun
-unlearned = influence.tracin(blank, lesson_clips, labels, x)
+unlearned = tracin.tracin(blank, lesson_clips, labels, x)
 top = net.entry.top_layer
 seen = {
     name: probe(net, z, layers=[top], gradients=False)
@@ -377,23 +374,23 @@ cosine = torch.nn.functional.normalize(seen["x"].activations[top].flatten(1))
 cosine = (
     cosine @ torch.nn.functional.normalize(seen["y"].activations[top].flatten(1)).T
 )
-near = influence.Influence(cosine.double().cpu().numpy(), 0)
+near = tracin.Influence(cosine.double().cpu().numpy(), 0)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-guide_inside-training", "caption": "The first of the test clips drawn, then the two training clips that help its prediction most and the two that harm it most, with their influence."}}
 prediction = net.labels[int(seen["x"].logits[0].argmax())]
 gallery = [
-    shown(methods.pixels(net, x[:1])[0], fps, f"explained: {rows[0].label}, predicted {prediction}",
+    shown(registry.pixels(net, x[:1])[0], fps, f"explained: {rows[0].label}, predicted {prediction}",
           f"Clip {rows[0].clip_id}, predicted {prediction}.")
 ]  # fmt: skip
 for helps in (True, False):
     for k in found.most(0, count=2, helpful=helps):
         kind = "helps" if found.scores[0, k] > 0 else "harms"
         gallery.append(
-            shown(methods.pixels(net, y[k : k + 1])[0], fps,
+            shown(registry.pixels(net, y[k : k + 1])[0], fps,
                   f"{kind}: {labels[k]}, {found.scores[0, k]:+.2g}",
                   f"Training clip {lessons[k].clip_id} of {labels[k]}, which {kind}.")
         )  # fmt: skip
-players.gallery(gallery)
+player.gallery(gallery)
 
 # %% [markdown]
 # **Is it better than chance?** For each explained clip: how many of the five most helpful training clips
@@ -417,9 +414,7 @@ shares = {
 }  # fmt: skip
 
 # %% tags=["hide-input"]
-means = {
-    name: comparison.mean_over_clips(values) for name, values in shares.items()
-}
+means = {name: compare.mean_over_clips(values) for name, values in shares.items()}
 lines = [
     "| ranking | share of the class in the best five, less chance |",
     "|---|---|",
@@ -471,13 +466,13 @@ false = [
     for label, bad in zip(labels, wrong, strict=True)
 ]
 given = torch.tensor([net.labels.index(label) for label in false])
-own = influence.self_influence(net, lesson_clips, false)
-by_chance = influence.self_influence(blank, lesson_clips, false)
+own = tracin.self_influence(net, lesson_clips, false)
+by_chance = tracin.self_influence(blank, lesson_clips, false)
 loss = torch.nn.functional.cross_entropy(
     seen["y"].logits.cpu(), given, reduction="none"
 )
 found_out = {
-    name: recovery.auroc(values[wrong], values[~wrong])
+    name: localisation.auroc(values[wrong], values[~wrong])
     for name, values in (
         ("self-influence", own),
         ("loss", loss.double().numpy()),
@@ -533,14 +528,14 @@ Markdown(
 stage = open_data("stage:motion")
 lesson, test = stage.rows("train", "forehand")[0], stage.rows("test", "forehand")[0]
 few, tried = 8, {}
-for name in comparison.NETS if profile == "standard" else comparison.NETS[::3]:
+for name in compare.NETS if profile == "standard" else compare.NETS[::3]:
     other = zoo.load(name, weights="motion")
     z = other.prepare(stage.clip(test))
     middle = gradcam.volume_layers(other)[len(gradcam.volume_layers(other)) // 2]
     one = activation_maximisation.maximise(
         other, 0, layer=middle, against=z, rng=rng, steps=few, jitter=0, noise=1
     )
-    pair = influence.tracin(
+    pair = tracin.tracin(
         other, [stage.clip(lesson)], ["forehand"], z, target="forehand"
     )
     tried[name] = one, pair

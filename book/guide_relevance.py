@@ -41,17 +41,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from IPython.display import Markdown
-from vxhelpers import (
-    charts,
-    comparison,
-    figures,
-    methods,
-    provenance,
-    relevance,
-    relevance_split,
-    zoo,
-)
-from vxhelpers.data import open_data
+from vxhelpers.attribution import lrp, lrp_split, registry
+from vxhelpers.data import provenance
+from vxhelpers.data.datasets import open_data
+from vxhelpers.evaluation import compare
+from vxhelpers.figures import charts, filmstrips
+from vxhelpers.models import zoo
 
 rng = np.random.default_rng(seed)
 limit, few = {"quick": (2, 1), "standard": (6, 3)}[profile]
@@ -115,8 +110,8 @@ def toy(kernel):
 
 moves = torch.rand(1, 3, 4, 6, 6, generator=torch.Generator().manual_seed(seed))
 toys = {
-    "each frame alone": relevance_split.split(toy([1.0]), moves, target=0),
-    "changes alone": relevance_split.split(toy([-1.0, 1.0]), moves, target=0),
+    "each frame alone": lrp_split.split(toy([1.0]), moves, target=0),
+    "changes alone": lrp_split.split(toy([-1.0, 1.0]), moves, target=0),
 }
 
 # %% tags=["hide-input"]
@@ -137,24 +132,20 @@ Markdown("\n".join(lines))
 
 # %%
 data, net = open_data(dataset, root=root), zoo.load(model, weights=weights)
-found, trial = comparison.gather(data, net, label=action, count=limit, rng=rng)
-family = [m for m in methods.METHODS if m.family == "relevance"]
+found, trial = compare.gather(data, net, label=action, count=limit, rng=rng)
+family = [m for m in registry.METHODS if m.family == "relevance"]
 rules = [m for m in family if "temporal" not in m.name]
-answers = comparison.compare(rules, net, trial.x, target=trial.target, seed=seed)
+answers = compare.compare(rules, net, trial.x, target=trial.target, seed=seed)
 ran = {name: a.maps for name, a in answers.items() if a.maps is not None}
-blank_net = comparison.untrained(net, seed=seed)
-blank = comparison.compare(
-    rules, blank_net, trial.x, target=trial.target, seed=seed
-)
-wrong = comparison.compare(
-    methods.named("random map", "centre blob", "movement filter"),
+blank_net = compare.untrained(net, seed=seed)
+blank = compare.compare(rules, blank_net, trial.x, target=trial.target, seed=seed)
+wrong = compare.compare(
+    registry.named("random map", "centre blob", "movement filter"),
     net, trial.x, target=trial.target, seed=seed,
 )  # fmt: skip
 x, target = trial.x[:few], trial.target[:few]
-temporal = comparison.compare(family[-1:], net, x[:1], target=target[:1], seed=seed)
-parts = (
-    relevance_split.split(net, x, target=target) if "deep Taylor" in ran else None
-)
+temporal = compare.compare(family[-1:], net, x[:1], target=target[:1], seed=seed)
+parts = lrp_split.split(net, x, target=target) if "deep Taylor" in ran else None
 held = x[:1, :, x.shape[2] // 2, None].expand_as(x[:1])
 
 # %% tags=["hide-input"]
@@ -173,7 +164,7 @@ if parts is not None:
     }
 k = found.scale
 enlarged = {name: m.repeat(k, 1).repeat(k, 2) for name, m in rows.items()}
-figures.overlay_filmstrip(
+filmstrips.overlay_filmstrip(
     found.pixels[0],
     enlarged,
     frames=6,
@@ -183,7 +174,7 @@ figures.overlay_filmstrip(
     covered=0.99,
     units="",
     outline=trial.evidence[0].repeat(k, 1).repeat(k, 2),
-) if rows else figures.filmstrip({"clip": found.pixels[0]}, fps=found.fps[0])
+) if rows else filmstrips.filmstrip({"clip": found.pixels[0]}, fps=found.fps[0])
 
 # %% [markdown]
 # Added up over each frame, relevance is a curve over time: when does what the network saw matter, as a still
@@ -197,18 +188,20 @@ if parts is not None:
         "whole": parts.whole,
         "spatial part": parts.spatial,
         "temporal part": parts.temporal,
-        "clip held still": relevance.lrp(
+        "clip held still": lrp.lrp(
             net, held, target=target[:1], composite="deep_taylor"
         ),
     }
 charts.over_time(
     {
-        name: relevance_split.over_time(m[:1])[0].cpu().numpy()
+        name: lrp_split.over_time(m[:1])[0].cpu().numpy()
         for name, m in curves.items()
     },
     fps=found.fps[0],
     units="relevance of the frame",
-) if parts is not None else figures.filmstrip({"clip": found.pixels[0]}, frames=2)
+) if parts is not None else filmstrips.filmstrip(
+    {"clip": found.pixels[0]}, frames=2
+)
 
 # %% tags=["hide-input"]
 text = ""
@@ -242,7 +235,7 @@ for composite in (
     ("epsilon", "epsilon_plus", "deep_taylor") if ran and steps else ()
 ):
     own, *others = (
-        relevance.relevance(
+        lrp.relevance(
             net,
             x,
             target=((target + k) % len(net.labels)).tolist(),
@@ -282,22 +275,22 @@ Markdown(
 
 # %% tags=["hide-input"]
 Markdown(
-    f"{comparison.known_evidence(trial, found.decides)}\n\n"
-    + comparison.recovery_table(answers, blank, wrong, trial.evidence)
+    f"{compare.known_evidence(trial, found.decides)}\n\n"
+    + compare.recovery_table(answers, blank, wrong, trial.evidence)
     + f"\n\n{len(found)} clips, intervals over these alone. "
-    + comparison.verdict(answers, blank, wrong, trial.evidence)
+    + compare.verdict(answers, blank, wrong, trial.evidence)
 )
 
 # %% tags=["hide-input"]
 text = fits
 if parts is not None:
     splits = {"trained": parts}
-    splits["random weights"] = relevance_split.split(blank_net, x, target=target)
+    splits["random weights"] = lrp_split.split(blank_net, x, target=target)
     known = trial.evidence[:few]
     lines = ["| map | values, trained | values, random weights |", "|---|---|---|"]
     for name in ("whole", "spatial", "temporal"):
         cells = [
-            comparison.recovered(getattr(s, name).double().cpu().numpy(), known)
+            compare.recovered(getattr(s, name).double().cpu().numpy(), known)
             for s in splits.values()
         ]
         shown = [f"{v.mean():.2f}" if len(v) else "" for v in cells]
@@ -312,7 +305,7 @@ Markdown(text)
 
 # %% tags=["hide-input"]
 Markdown(
-    comparison.cost_table({**answers, **temporal})
+    compare.cost_table({**answers, **temporal})
     + f"\n\nFor one clip's map, on {provenance.hardware()}, "
     f"{torch.get_num_threads()} of them at work; whatever else runs there slows it down."
 )
@@ -324,11 +317,11 @@ Markdown(
 # ones, an Inception and a transformer.
 
 # %%
-nets = comparison.NETS if profile == "standard" else comparison.NETS[3:]
-tried = comparison.fits(rules, nets=nets, seed=seed)
+nets = compare.NETS if profile == "standard" else compare.NETS[3:]
+tried = compare.fits(rules, nets=nets, seed=seed)
 
 # %% tags=["hide-input"]
-Markdown(comparison.fit_table(tried))
+Markdown(compare.fit_table(tried))
 
 # %% [markdown]
 # ## When not to use it, and what we may not conclude

@@ -49,24 +49,21 @@ from functools import partial
 import numpy as np
 import torch
 from IPython.display import Markdown
-from vxhelpers import (
-    agreement,
-    cases,
-    charts,
-    faithfulness,
-    figures,
-    gradcam,
+from vxhelpers import stats
+from vxhelpers.attribution import gradcam
+from vxhelpers.data import provenance
+from vxhelpers.data.datasets import dependence, open_data
+from vxhelpers.evaluation import (
+    localisation,
     manipulation,
-    measures,
-    players,
-    provenance,
-    sanity,
-    score_charts,
-    stability,
-    zoo,
+    map_agreement,
+    map_similarity,
+    robustness,
+    sanity_checks,
 )
-from vxhelpers.data import dependence, open_data
-from vxhelpers.markdown import escape_markdown as said
+from vxhelpers.figures import charts, filmstrips, player, score_charts
+from vxhelpers.figures.report import escape_markdown as said
+from vxhelpers.models import samples, zoo
 
 rng = np.random.default_rng(seed)
 quick = profile == "quick"
@@ -83,9 +80,9 @@ def mean(values):
     """Mean and interval; fewer than two clips say nothing, and the interval says that."""
     values = np.asarray(values, float)
     if len(values) > 1:
-        return faithfulness.mean_interval(values, rng=rng)
+        return stats.mean_interval(values, rng=rng)
     value = float(values[0]) if len(values) else float("nan")
-    return faithfulness.Mean(value, -np.inf, np.inf, len(values))
+    return stats.Mean(value, -np.inf, np.inf, len(values))
 
 
 def short(m):
@@ -118,12 +115,14 @@ board = []
 # %%
 data = open_data(dataset, root=root)
 net = zoo.load(model, weights=weights)
-rows = cases.draw(data, split="test", label=action, limit=many, rng=rng)
-found = cases.collect(data, net, rows)
+rows = samples.draw(data, split="test", label=action, limit=many, rng=rng)
+found = samples.collect(data, net, rows)
 x = net.prepare(found.clips)
 maps = method(net, x, target=action).cpu().numpy()
-recognised = measures.logits(net, x, batch_size=8).argmax(1).numpy() == found.labels
-anyway = measures.unlike(maps, similarities=["rank"])
+recognised = (
+    map_similarity.logits(net, x, batch_size=8).argmax(1).numpy() == found.labels
+)
+anyway = map_similarity.unlike(maps, similarities=["rank"])
 untrained = zoo.load(model, weights="random", labels=net.labels, seed=seed)
 blank = method(untrained, x, target=action).cpu().numpy()
 evidence = np.zeros(maps.shape, bool)
@@ -154,15 +153,15 @@ Markdown(
 # %%
 stage = open_data("stage:motion")
 known = zoo.load("stage_r3d", weights="motion")
-swings = cases.collect(
+swings = samples.collect(
     stage,
     known,
-    cases.draw(stage, split="test", label="forehand", limit=many, rng=rng),
+    samples.draw(stage, split="test", label="forehand", limit=many, rng=rng),
 )
 forth = known.prepare(swings.clips)
 never = zoo.load("stage_r3d", weights="random", labels=known.labels, seed=seed)
 turned = {
-    name: sanity.reversal_response(
+    name: sanity_checks.reversal_response(
         network, method, forth, follow=True, similarities=["rank"], batch_size=8
     )
     for name, network in (("trained", known), ("never learned", never))
@@ -205,7 +204,7 @@ def show(pixels, values, title, alt, fps, limits=None, outlines=None):
     overlay = gradcam.upsample_map(
         torch.from_numpy(values[None].copy()), pixels.shape[:3]
     )
-    return players.player(
+    return player.player(
         pixels, fps=fps, overlay=overlay[0].numpy(), title=title, alt=alt, signed=True,
         units="Grad-CAM", limits=limits, outlines=outlines,
     )  # fmt: skip
@@ -227,7 +226,7 @@ pair = [
     for clip, c in zip(ways, classes, strict=True)
 ]
 films = [swings.pixels[k], swings.pixels[k][::-1].copy()]
-players.gallery([
+player.gallery([
     show(film, m, f"{way}: {c}", f"{swings.rows[k].clip_id}, {way}, with the map of {c}; turned round, "
          f"the two maps are alike by {similarity[k]:.2f}.", swings.fps[k], largest(*pair))
     for film, m, way, c in zip(films, pair, ("forwards", "backwards"), classes, strict=True)
@@ -251,16 +250,16 @@ cells = gradcam.gradcam_layers(
     net, x[:1], layers=layers, target=action, upsample=False
 )
 flicker = {
-    f"map, {name}": stability.temporal_smoothness(every[name]) for name in layers
+    f"map, {name}": robustness.temporal_smoothness(every[name]) for name in layers
 }
-flicker["map, random weights"] = stability.temporal_smoothness(blank)
-flicker["mask of the evidence"] = stability.temporal_smoothness(evidence)
+flicker["map, random weights"] = robustness.temporal_smoothness(blank)
+flicker["mask of the evidence"] = robustness.temporal_smoothness(evidence)
 grid = torch.nn.functional.adaptive_avg_pool3d(
     torch.from_numpy(evidence).float(), cells[layers[-1]].shape[1:]
 )
 perfect = gradcam.upsample_map(grid, maps.shape[1:]).numpy()
-flicker["evidence in its cells"] = stability.temporal_smoothness(perfect)
-flicker["brightness of the clip"] = stability.temporal_smoothness(
+flicker["evidence in its cells"] = robustness.temporal_smoothness(perfect)
+flicker["brightness of the clip"] = robustness.temporal_smoothness(
     np.stack([net_view.mean(-1) for net_view in found.pixels.astype(np.float32)])
 )
 
@@ -327,8 +326,8 @@ places = open_data("stage:shortcut")
 taught = zoo.load("stage_r3d", weights="shortcut")
 usual = {places.scene(row).scenario: row.label for row in places.rows("test")[:4]}
 split = {
-    part: cases.collect(
-        places, taught, cases.draw(places, split=part, limit=many, rng=rng)
+    part: samples.collect(
+        places, taught, samples.draw(places, split=part, limit=many, rng=rng)
     )
     for part in ("test", "counterfactual")
 }
@@ -344,11 +343,11 @@ networks = {
 on_ground, says = {}, {}
 for part, some_cases in split.items():
     y = taught.prepare(some_cases.clips)
-    area = faithfulness.area_share(some_cases.masks["ground"])
+    area = localisation.area_share(some_cases.masks["ground"])
     for name, network in networks.items():
-        answer = measures.logits(network, y, batch_size=8).argmax(1)
+        answer = map_similarity.logits(network, y, batch_size=8).argmax(1)
         shown = method(network, y, target=answer).cpu()
-        energy = faithfulness.energy_share(
+        energy = localisation.energy_share(
             shown.numpy(), some_cases.masks["ground"]
         )
         on_ground[name, part] = energy - area
@@ -402,7 +401,7 @@ Markdown(
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-ground", "caption": "The counterfactual clip whose map has most energy on the ground above its area, and the one that has least, under the maps of the shortcut network's prediction; outlined is the ground."}}
 order = np.argsort(gain)
-players.gallery([
+player.gallery([
     show(away.pixels[k], method(taught, taught.prepare([away.clips[k]]), target=str(answer[k]))[0].cpu().numpy(),
          f"{by_action[k]} taken for {answer[k]}" if by_action[k] != answer[k] else f"{answer[k]}, right",
          f"{away.rows[k].clip_id}: {by_action[k]} where {by_place[k]} usually is, predicted {answer[k]}; "
@@ -421,7 +420,7 @@ players.gallery([
 
 # %%
 draws = [
-    sanity.cascade(net, method, x[:some], target=action,
+    sanity_checks.cascade(net, method, x[:some], target=action,
                    similarities=["rank", "absolute_rank", "ssim"],
                    rng=rng, batch_size=8)
     for _ in range(1 if quick else 2)
@@ -504,25 +503,25 @@ shifted = {
     "every second frame": (wide.prepare(found.clips[:some]),
                            *(2 * [lambda m: m.mean(1, keepdims=True)])),
 }  # fmt: skip
-first = measures.logits(net, z, batch_size=8).argmax(1)
+first = map_similarity.logits(net, z, batch_size=8).argmax(1)
 
 # %%
 ranked = {"similarities": ["rank"], "batch_size": 8}
 versions = {
-    "noise of 4 grey levels": stability.under_noise(
+    "noise of 4 grey levels": robustness.under_noise(
         net, method, z, target=action, repeats=2, rng=rng, **ranked
     ),
-    "encoded again": stability.under_reencoding(
+    "encoded again": robustness.under_reencoding(
         net, method, found.clips[:some], target=action, **ranked
     ),
 }
 kept = {name: version.kept.mean() for name, version in versions.items()}
 stay = {name: v.similarity["rank"].mean(0) for name, v in versions.items()}
 for name, (clips, back, cut) in shifted.items():
-    now = measures.logits(net, clips, batch_size=8).argmax(1)
+    now = map_similarity.logits(net, clips, batch_size=8).argmax(1)
     kept[name] = (now == first).float().mean()
     after = back(method(net, clips, target=action).cpu().numpy())
-    stay[name] = measures.rank_correlation(cut(maps[:some]), after)
+    stay[name] = map_similarity.rank_correlation(cut(maps[:some]), after)
 
 # %% tags=["hide-input"]
 lines = []
@@ -543,7 +542,7 @@ Markdown(
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-shift", "caption": "One clip, unexplained above, with its map, and the map when the network gets it without normalisation; each with its own limits."}}
 k = 0
 again = method(net, shifted["not normalised"][0][k : k + 1], target=action)
-figures.overlay_filmstrip(
+filmstrips.overlay_filmstrip(
     found.pixels[k],
     {
         name: gradcam.upsample_map(values.cpu(), found.pixels.shape[1:4])[0].numpy()
@@ -578,7 +577,7 @@ fooled = manipulation.manipulate(
 
 # %% tags=["hide-input"]
 inside = np.broadcast_to(corner.astype(bool), fooled.maps.shape[1:])
-in_corner = [mean(faithfulness.energy_share(m, inside)) for m in fooled.maps]
+in_corner = [mean(localisation.energy_share(m, inside)) for m in fooled.maps]
 near = [mean(one) for one in fooled.nearness]
 lines = [[name, short(near[k]), short(in_corner[k]), short(mean(fooled.probability[k])),
           f"{fooled.kept[k].mean():.0%}"]
@@ -604,7 +603,7 @@ level, shade = (
 )
 films = [((clip.cpu() * level + shade) * 255).round().clamp(0, 255).byte().permute(1, 2, 3, 0).numpy()
          for clip in (x[k], fooled.changed[k])]  # fmt: skip
-players.gallery([
+player.gallery([
     show(film, fooled.maps[j, k],
          f"{title}: {net.labels[fooled.predicted[j, k]]} {fooled.probability[j, k]:.2f}",
          f"{rows[k].clip_id}, {title}: predicted {net.labels[fooled.predicted[j, k]]}; its map correlates "
@@ -625,22 +624,26 @@ others = [row for row in data.rows("test") if row.label != action]
 picked = [others[i] for i in sorted(rng.permutation(len(others))[:many])]
 agree = {}
 if len(rows) > 1:
-    agree["maps of the class"] = agreement.agreement(maps)
-    agree["aligned"] = agreement.agreement(agreement.aligned(maps, evidence))
-    agree["random weights"] = agreement.agreement(blank)
+    agree["maps of the class"] = map_agreement.agreement(maps)
+    agree["aligned"] = map_agreement.agreement(
+        map_agreement.aligned(maps, evidence)
+    )
+    agree["random weights"] = map_agreement.agreement(blank)
 if picked:
-    rest = cases.collect(data, net, picked)
+    rest = samples.collect(data, net, picked)
     z = net.prepare(rest.clips)
     theirs = method(net, z, target=rest.labels.tolist()).cpu().numpy()
-    agree["with maps of other classes"] = agreement.agreement(maps, theirs)
-share = faithfulness.energy_share(maps, evidence)
-area = faithfulness.area_share(evidence)
+    agree["with maps of other classes"] = map_agreement.agreement(maps, theirs)
+share = localisation.energy_share(maps, evidence)
+area = localisation.area_share(evidence)
 
 # %% tags=["hide-input"]
 agreed = {name: mean(values) for name, values in agree.items()}
 within = agreed.get("maps of the class", mean([]))
 blind = agreed.get("random weights", mean([]))
-typical = measures.rank_correlation(np.broadcast_to(maps.mean(0), maps.shape), maps)
+typical = map_similarity.rank_correlation(
+    np.broadcast_to(maps.mean(0), maps.shape), maps
+)
 between = agreed.get("with maps of other classes", mean([]))
 apart = within.low > between.high
 board.append(["local, not global", f"agreement of {len(rows)} maps of the class", scored(within),
@@ -668,7 +671,7 @@ Markdown(
 )  # fmt: skip
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-local", "caption": "The clip whose map is most like the mean of all maps, and the clip whose map is least like it; each with its own limits."}}
-players.gallery([
+player.gallery([
     show(found.pixels[k], maps[k], f"{title} like the mean map",
          f"{rows[k].clip_id}: its map is alike the mean map by {typical[k]:.2f}.", found.fps[k])
     for k, title in ((int(np.argmax(typical)), "Most"), (int(np.argmin(typical)), "Least"))
@@ -681,10 +684,10 @@ players.gallery([
 # task, a Video Swin among them, at a middle and at the last layer:
 
 # %%
-trial = cases.draw(
+trial = samples.draw(
     stage, split="test", label="forehand", limit=3 if quick else 8, rng=rng
 )
-trial = cases.collect(stage, known, trial)
+trial = samples.collect(stage, known, trial)
 truth = np.logical_or.reduce([trial.masks[name] for name in trial.decides])
 spot = np.zeros(truth.shape[1:])
 spot[:, : truth.shape[2] // 3, : truth.shape[3] // 3] = 1
@@ -702,8 +705,8 @@ tried = {}
 v = known.prepare(trial.clips)  # the four networks take the same input
 for one, raw, name in subjects:
     at = partial(method, layer=name)
-    turn = sanity.reversal_response(one, at, v, follow=True, **ranked)
-    shaken = stability.under_noise(one, at, v, repeats=1, rng=rng, **ranked)
+    turn = sanity_checks.reversal_response(one, at, v, follow=True, **ranked)
+    shaken = robustness.under_noise(one, at, v, repeats=1, rng=rng, **ranked)
     here, there = (at(n, v, target="forehand").cpu().numpy() for n in (one, raw))
     led = manipulation.manipulate(
         one,
@@ -716,10 +719,10 @@ for one, raw, name in subjects:
     tried[one.entry.name.removeprefix("stage_"), name] = (
         turn.similarity["rank"],
         turn.baseline["rank"],
-        stability.temporal_smoothness(here).values,
+        robustness.temporal_smoothness(here).values,
         shaken.similarity["rank"][0],
-        measures.rank_correlation(here, there),
-        faithfulness.energy_share(here, truth) - faithfulness.area_share(truth),
+        map_similarity.rank_correlation(here, there),
+        localisation.energy_share(here, truth) - localisation.area_share(truth),
         led.nearness[1],
     )
 

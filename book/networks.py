@@ -44,21 +44,15 @@ from pathlib import Path
 
 import numpy as np
 from IPython.display import Markdown
-from vxhelpers import (
-    cases,
-    charts,
-    evaluate,
-    figures,
-    metrics,
-    modelcard,
-    players,
-    provenance,
-    reliance,
-    score_charts,
-    zoo,
-)
-from vxhelpers.data import dependence, open_data
-from vxhelpers.markdown import escape_markdown as said
+from vxhelpers import stats
+from vxhelpers.book import results
+from vxhelpers.data import provenance
+from vxhelpers.data.datasets import dependence, open_data
+from vxhelpers.evaluation import ablation
+from vxhelpers.figures import charts, filmstrips, player, score_charts
+from vxhelpers.figures.report import escape_markdown as said
+from vxhelpers.models import evaluate, samples, zoo
+from vxhelpers.models.training import modelcard
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 60, "standard": 360}[profile]
@@ -77,14 +71,14 @@ provenance.describe(
 # %%
 data = open_data(dataset, root=root)
 net = zoo.load(model, weights=weights)
-rows = cases.draw(data, split="test", limit=limit, rng=rng)
-mine = cases.draw(data, split="test", label=action, limit=8, rng=rng)
-shown = cases.collect(data, net, mine)
+rows = samples.draw(data, split="test", limit=limit, rng=rng)
+mine = samples.draw(data, split="test", label=action, limit=8, rng=rng)
+shown = samples.collect(data, net, mine)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-clips", "caption": "Clips of the class as the network is shown them, first to last frame. Where we rendered the scene, the outlines hold the evidence; on other videos they show what moves most."}}
-players.gallery(
+player.gallery(
     [
-        players.player(
+        player.player(
             shown.pixels[k],
             fps=shown.fps[k],
             title=f"{row.label}: {row.clip_id}",
@@ -100,7 +94,7 @@ first = {
     row.label: row for row in sorted(rows, key=lambda row: row.label, reverse=True)
 }
 one_each = {label: data.clip(first[label]) for label in sorted(first)[:8]}
-figures.filmstrip(
+filmstrips.filmstrip(
     {label: clip.frames for label, clip in one_each.items()},
     fps={label: clip.fps for label, clip in one_each.items()},
     alt=f"Six frames of one unseen clip of each class: {', '.join(sorted(one_each))}.",
@@ -136,7 +130,7 @@ Markdown(
 
 # %%
 clips = [data.clip(row) for row in rows]
-labels = cases.class_of(net, rows)
+labels = samples.class_of(net, rows)
 check = evaluate.causal_check(net, clips, labels, rng=rng)
 score = check.accuracy["normal"]
 
@@ -173,14 +167,14 @@ charts.confusion(
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-causal", "caption": "The causal check: accuracy on unseen clips as they are, frozen, reversed and shuffled, with 95 % Wilson intervals, beside the same network with random weights."}}
 untrained = zoo.load(model, weights="random", labels=net.labels, seed=seed)
 baseline = evaluate.causal_check(untrained, clips, labels, rng=rng)
-results = {
+checks = {
     f"{model} ({Path(weights or 'published').name})": check,
     "random weights": baseline,
 }
 charts.accuracies(
     {
         name: {edit: (a.value, a.low, a.high) for edit, a in found.accuracy.items()}
-        for name, found in results.items()
+        for name, found in checks.items()
     },
     chance=score.chance,
 )
@@ -195,16 +189,16 @@ own = net.labels.index(action)
 of_class = {edit: found[own] for edit, found in check.tables.items()}
 for edit, row in of_class.items():  # for `vx results`, over many classes
     if n := int(row.sum()):
-        low, high = evaluate.wilson(row[own], n)
-        metrics.note(f"accuracy, {edit}", row[own] / n, low=low, high=high, n=n)
+        low, high = stats.wilson(row[own], n)
+        results.note(f"accuracy, {edit}", row[own] / n, low=low, high=high, n=n)
         if (
             edit != "normal"
         ):  # the same clips twice, so the interval is one of pairs
             hits = [
                 check.predictions[e][labels == own] == own for e in ("normal", edit)
             ]
-            drop, low, high = evaluate.paired_difference(*hits)
-            metrics.note(f"drop, {edit}", drop, low=low, high=high, n=n)
+            drop, low, high = stats.paired_difference(*hits)
+            results.note(f"drop, {edit}", drop, low=low, high=high, n=n)
 Markdown(
     "Against the accuracy on the clips as they are, "
     + ", ".join(f"*{e}* loses {d:+.3f}" for e, d in drops.items()).replace("loses +", "loses ")
@@ -237,13 +231,13 @@ Markdown(
 
 # %%
 few = {"quick": 12, "standard": 40}[profile]
-mine = cases.draw(data, split="test", label=action, limit=few, rng=rng)
+mine = samples.draw(data, split="test", label=action, limit=few, rng=rng)
 others = [row for row in data.rows("test") if row.label != action]
 others = [others[i] for i in sorted(rng.permutation(len(others))[: len(mine)])]
-both = cases.collect(data, net, mine + others)
+both = samples.collect(data, net, mine + others)
 x = net.prepare(both.clips)
 asked = {
-    kind: reliance.reliance(
+    kind: ablation.reliance(
         network, x, both.masks, both.labels, target=action, rng=rng
     )
     for kind, network in (("trained", net), ("random weights", untrained))
@@ -271,7 +265,7 @@ for kind, lost in leans.items():  # for `vx results`, and the chapter across cla
     for what, m in lost.items():
         name = f"lean on {what}" + ("" if kind == "trained" else ", random weights")
         if m:
-            metrics.note(name, m.value, low=m.low, high=m.high, n=m.n)
+            results.note(name, m.value, low=m.low, high=m.high, n=m.n)
 told, sentences = asked.get("trained"), ""
 if told:
     clear = [w for w, m in leans["trained"].items() if m and m.low > 0.1]
@@ -352,11 +346,11 @@ planted = {}
 for task in ("motion", "static"):
     stage = open_data(f"stage:{task}")
     known = zoo.load("stage_r3d", weights=task)
-    drawn = cases.draw(stage, split="test", limit=limit // 2, rng=rng)
+    drawn = samples.draw(stage, split="test", limit=limit // 2, rng=rng)
     planted[task] = evaluate.causal_check(
         known,
         [stage.clip(row) for row in drawn],
-        cases.class_of(known, drawn),
+        samples.class_of(known, drawn),
         rng=rng,
     )
 
@@ -396,9 +390,9 @@ stage = open_data("stage:shortcut")
 known = zoo.load("stage_r3d", weights="shortcut")
 shortcut = {}
 for split in ("test", "counterfactual"):
-    drawn = cases.draw(stage, split=split, limit=limit // 2, rng=rng)
+    drawn = samples.draw(stage, split=split, limit=limit // 2, rng=rng)
     logits = evaluate.predict(known, [stage.clip(row) for row in drawn])
-    truth = cases.class_of(known, drawn)
+    truth = samples.class_of(known, drawn)
     shortcut[split] = evaluate.accuracy(truth, logits.argmax(1), len(known.labels))
 
 # %% tags=["hide-input"]
@@ -416,9 +410,9 @@ Markdown(
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-places", "caption": "Counterfactual scenes: the action of one class in the place of another. Outlined in heavy line is what decided in training, the ground."}}
 scenes = [
     stage.scene(row)
-    for row in cases.draw(stage, split="counterfactual", limit=8, rng=rng)
+    for row in samples.draw(stage, split="counterfactual", limit=8, rng=rng)
 ]
-figures.scene_gallery(
+filmstrips.scene_gallery(
     [scene.clip.frames[8] for scene in scenes],
     [scene.label for scene in scenes],
     masks=[{n: scene.mask(n)[8] for n in ("ground", "person")} for scene in scenes],

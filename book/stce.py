@@ -51,30 +51,25 @@ from dataclasses import replace
 import numpy as np
 import torch
 from IPython.display import Markdown
-from vxhelpers import (
-    add_remove,
-    cases,
-    figures,
-    metrics,
-    players,
-    provenance,
-    score_charts,
-    supervoxel_figures,
-    zoo,
-)
-from vxhelpers import stce as scoring
-from vxhelpers.clip import Clip
-from vxhelpers.concept_coverage import agreement, best_fit, coverage
-from vxhelpers.concept_split import divide
-from vxhelpers.data import dependence, open_data
+from vxhelpers.book import results
+from vxhelpers.data import provenance
+from vxhelpers.data.clip import Clip
+from vxhelpers.data.datasets import dependence, open_data
+from vxhelpers.data.sampling import view
+from vxhelpers.data.segmentation.supervoxels import boundary_recall, segment
+from vxhelpers.data.splits import divide
 from vxhelpers.errors import InputError
-from vxhelpers.faithfulness import mean_interval
-from vxhelpers.markdown import escape_markdown as said
-from vxhelpers.sampling import view
-from vxhelpers.store import Store
-from vxhelpers.supervoxel import boundary_recall, segment
-from vxhelpers.supervoxel_concepts import discover
-from vxhelpers.supervoxel_features import SMALL, STANDARD, Recipe, cut
+from vxhelpers.figures import filmstrips, player, score_charts, supervoxels
+from vxhelpers.figures.report import escape_markdown as said
+from vxhelpers.io.cache import Store
+from vxhelpers.io.code_digest import PACKAGE
+from vxhelpers.models import samples, zoo
+from vxhelpers.stats import mean_interval
+from vxhelpers.stce import add_remove
+from vxhelpers.stce import score as scoring
+from vxhelpers.stce.coverage import agreement, best_fit, coverage
+from vxhelpers.stce.discovery import discover
+from vxhelpers.stce.features import SMALL, STANDARD, Recipe, cut
 
 rng = np.random.default_rng(seed)
 quick = profile == "quick"
@@ -117,7 +112,7 @@ def material(data, net, action, clips=amounts["clips"]):
     size = min(amounts["randoms"], len(pool))
     chosen = sorted(rng.choice(len(pool), size, replace=False))
     return (
-        cases.collect(data, net, mine),
+        samples.collect(data, net, mine),
         [data.clip(pool[i]) for i in chosen],
         test,
     )
@@ -161,20 +156,20 @@ Markdown(
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stce-resolutions", "caption": "A clip as it is, and cut up at each resolution; a supervoxel has one colour in all frames. Press play: pieces go along with what moves, where SLIC gets hold of it."}}
 pixels = mine.pixels[0]
 panels = [
-    players.player(
+    player.player(
         pixels, fps=mine.fps[0], title=f"clip {mine.rows[0].clip_id}",
         alt=f"Clip {mine.rows[0].clip_id} of {action}, as it is.",
     ),
     *(
-        players.player(
-            supervoxel_figures.painted(pixels, volume), fps=mine.fps[0],
+        player.player(
+            supervoxels.painted(pixels, volume), fps=mine.fps[0],
             title=f"{number} asked for, {volume.max() + 1} made",
             alt=f"The same clip in {volume.max() + 1} supervoxels, each in a colour of its own.",
         )
         for number, volume in zip(example.segments, example.labels, strict=True)
     ),
 ]  # fmt: skip
-players.gallery(panels)
+player.gallery(panels)
 
 # %% [markdown]
 # ## The method
@@ -436,14 +431,14 @@ def exhibit(lines):
         ]
         whole = [mine.pixels[c][t] for c, _, t in members]
         alone = [
-            supervoxel_figures.highlighted(
-                image[None], found.pieces.mask(row)[t : t + 1]
-            )[0]
+            supervoxels.highlighted(image[None], found.pieces.mask(row)[t : t + 1])[
+                0
+            ]
             for image, (_, row, t) in zip(whole, members, strict=True)
         ]
         for name, pictures in ((label, alone), (f"rank {line.rank}, whole", whole)):
             rows[name], names[name] = filled(pictures, below)
-    return figures.filmstrip(
+    return filmstrips.filmstrip(
         rows, names=names,
         alt="Supervoxels nearest to the centres of concepts, and the frames that they are of: "
         + "; ".join(label for label in rows if "score" in label) + ".",
@@ -466,11 +461,11 @@ for line in (lines[0], lines[-1]):
     )
     mask = found.pieces.mask(row).repeat(mine.scale, 1).repeat(mine.scale, 2)
     title = f"rank {line.rank}: supervoxel {found.pieces.place[row]} of {mine.rows[c].clip_id}"
-    outlined.append(players.player(
+    outlined.append(player.player(
         mine.pixels[c], fps=mine.fps[c], title=title, outlines={"supervoxel": mask},
         alt=f"Clip {mine.rows[c].clip_id} of {action} with the outline of a supervoxel of the concept "
         f"of rank {line.rank}; it covers {mask.mean():.1%} of the clip."))  # fmt: skip
-players.gallery(outlined)
+player.gallery(outlined)
 
 # %% [markdown]
 # ## What do they show?
@@ -497,7 +492,7 @@ told_by = {
 }
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stce-evidence", "caption": "Score of each concept against the share of its voxels that lie on what carries the evidence, for the three explanations. Dashed: the evidence's share of the clips."}}
-supervoxel_figures.concepts(
+supervoxels.concepts(
     {name: (on_evidence[name].shares["evidence"], one.score) for name, one in scores.items()},
     across=f"share on {' and '.join(mine.decides)}", up="score",
     line=("share of the clips", float(evidence.mean())),
@@ -626,7 +621,7 @@ by_probability = [
 ]
 for op in () if refused else ("add", "remove"):  # for `vx results`
     gap = areas[op, "top", "matched", "probability"][1]
-    metrics.note(
+    results.note(
         f"STCE top minus matched area, {op}",
         gap.value,
         low=gap.low,
@@ -656,7 +651,7 @@ Markdown(
 # read as trends and not to be compared as values.
 
 # %%
-source = provenance.PACKAGE.parent / "book" / "results" / "stce_paper_tables.csv"
+source = PACKAGE.parent / "book" / "results" / "stce_paper_tables.csv"
 lines_of = source.read_text(encoding="utf-8").splitlines()
 text = [line for line in lines_of if not line.startswith("#")]
 paper = [*csv.DictReader(text)]
@@ -839,7 +834,7 @@ agree = {
 }  # fmt: skip
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-stce-planted", "caption": "The motion task: mean derivative of each concept, in units of the largest of its network, against the share of its voxels on arms and racket, whose movement decides."}}
-supervoxel_figures.concepts(
+supervoxels.concepts(
     {name: (covers[name].shares["evidence"], one.derivative / np.abs(one.derivative).max())
      for name, one in there.items()},
     across=f"share on {' and '.join(planted.decides)}", up="mean derivative",
@@ -883,7 +878,7 @@ Markdown(
 # where movement tells nothing, the thing in hand and the place.
 
 # %%
-record_file = provenance.PACKAGE.parent / "book" / "results" / "stce_planted.json"
+record_file = PACKAGE.parent / "book" / "results" / "stce_planted.json"
 record = json.loads(record_file.read_text(encoding="utf-8"))
 recorded = [
     (cell, label, one) for cell in record["cells"] for label, one in cell["classes"].items()

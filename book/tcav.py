@@ -54,32 +54,27 @@ from dataclasses import replace
 import numpy as np
 import torch
 from IPython.display import Markdown
-from vxhelpers import (
-    brittle,
-    cases,
-    concept_sets,
-    figures,
-    gradcam,
-    metrics,
-    players,
-    provenance,
-    score_charts,
-    zoo,
-)
-from vxhelpers.activations import collect
-from vxhelpers.chance import swapped
-from vxhelpers.clip import Clip
-from vxhelpers.data import dependence, open_data
-from vxhelpers.detection import detect, load_detector
+from vxhelpers.attribution import gradcam
+from vxhelpers.book import results
+from vxhelpers.concept_sets import make
+from vxhelpers.concept_sets.detector import detect, load_detector
+from vxhelpers.concept_sets.tracking import track
+from vxhelpers.concepts import adversarial
+from vxhelpers.concepts.activations import collect
+from vxhelpers.concepts.assessment import assess
+from vxhelpers.concepts.permutation_tests import swapped
+from vxhelpers.concepts.significance import RECOMMENDED, false_positives
+from vxhelpers.concepts.tcav import relative, tcav
+from vxhelpers.data import provenance
+from vxhelpers.data.clip import Clip
+from vxhelpers.data.datasets import dependence, open_data
 from vxhelpers.errors import InputError
-from vxhelpers.evaluate import wilson
-from vxhelpers.faithfulness import mean_interval
-from vxhelpers.findings import assess
-from vxhelpers.markdown import escape_markdown as said
-from vxhelpers.significance import RECOMMENDED, bonferroni, false_positives
-from vxhelpers.store import Store
-from vxhelpers.tcav import relative, tcav
-from vxhelpers.tracking import track
+from vxhelpers.figures import filmstrips, player, score_charts
+from vxhelpers.figures.report import escape_markdown as said
+from vxhelpers.io.cache import Store
+from vxhelpers.io.code_digest import PACKAGE
+from vxhelpers.models import samples, zoo
+from vxhelpers.stats import bonferroni, mean_interval, wilson
 
 rng = np.random.default_rng(seed)
 quick = profile == "quick"
@@ -180,8 +175,8 @@ def look_for(finder, clips):
 def sets_of(data, action, detector, objects):
     """The concept sets of a class, as the chapter before makes them."""
     finder = load_detector(detector)
-    rows = cases.draw(data, label=action, limit=8 if quick else 40, rng=np.random.default_rng(seed))  # fmt: skip
-    return concept_sets.make(
+    rows = samples.draw(data, label=action, limit=8 if quick else 40, rng=np.random.default_rng(seed))  # fmt: skip
+    return make.make(
         data, action, objects or look_for(finder, [data.clip(r) for r in rows]),
         detector=finder, store=store, seed=seed, random_targets=True, allow_fewer=True,
         skip_unreadable=True, **asked,
@@ -205,7 +200,7 @@ def kinds_in(made, placement="in_place"):
 refused = "" if detector or concepts else "name a detector, or a folder of concepts"
 try:
     made = None if refused else (
-        concept_sets.read(concepts) if concepts else sets_of(data, action, detector, objects)
+        make.read(concepts) if concepts else sets_of(data, action, detector, objects)
     )  # fmt: skip
     if made and not kinds_in(made):
         refused = (
@@ -217,8 +212,8 @@ if refused:  # so that the method can be seen, on a class that can be rendered
     action, data, net = "playing tennis", open_data("stage:tennis"), zoo.load("stage_r3d", weights="tennis")  # fmt: skip
     made = sets_of(data, action, "stage", ["racket", "person"])
 kinds = kinds_in(made)
-rows = list(made.scoring) or cases.draw(data, label=action, limit=asked["scoring"], rng=rng)  # fmt: skip
-scoring = cases.collect(data, net, rows)
+rows = list(made.scoring) or samples.draw(data, label=action, limit=asked["scoring"], rng=rng)  # fmt: skip
+scoring = samples.collect(data, net, rows)
 
 # %% tags=["hide-input"]
 lines = ["| kind | concepts | clips each | random sets | clips each |", "|---|---|---|---|---|"]  # fmt: skip
@@ -394,7 +389,7 @@ shares = [
     pairs[t][layers[-1]][0] for t in pairs if (t, layers[-1]) not in pair_doubtful
 ]
 if shares and not refused:  # for `vx results`; 0.5 is no preference
-    metrics.note(
+    results.note(
         "TCAV movement over stillness, mean of objects",
         float(np.mean(shares)),
         n=len(rows),
@@ -508,20 +503,20 @@ if (
     told_apart and not refused
 ):  # for `vx results`: the best of several, so chosen after the fact
     f = found[max(told_apart, key=lambda n: found[n, deep].effect), deep]
-    metrics.note(
+    results.note(
         "TCAV score, best concept",
         f.sign_count,
         low=f.low,
         high=f.high,
         n=len(rows),
     )
-    metrics.note(
+    results.note(
         "TCAV score, random concepts",
         sum(f.band) / 2,
         low=f.band[0],
         high=f.band[1],
     )
-    metrics.note("TCAV effect, best concept", f.effect, n=len(rows))
+    results.note("TCAV effect, best concept", f.effect, n=len(rows))
 Markdown(
     f"At `{deep}`, pushing towards *{said(action)}*: {', '.join(told['towards']) or 'none'}; away from it: "
     f"{', '.join(told['away']) or 'none'}; not told from chance: {', '.join(told['chance']) or 'none'}; not "
@@ -621,7 +616,7 @@ order = np.argsort(slopes, kind="stable")
 
 # %% tags=["hide-input"]
 def show(k):
-    return players.player(
+    return player.player(
         scoring.pixels[k],
         fps=scoring.fps[k],
         title=f"{slopes[k]:+.3g}: {rows[k].clip_id}",
@@ -631,7 +626,7 @@ def show(k):
 
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-clips", "caption": "Scored clips with their derivatives along the concept that is followed: the two that it pushes up most, then the two that it pushes up least or down."}}
-players.gallery([show(k) for k in (*order[::-1][:2], *order[:2])])
+player.gallery([show(k) for k in (*order[::-1][:2], *order[:2])])
 
 # %% tags=["hide-input"]
 Markdown(
@@ -798,7 +793,7 @@ questions = {
 def planted_sets(task):
     """Concept clips of a planted task, those of other things pooled, and clips to score."""
     stage = open_data(f"stage:{task}")
-    made = concept_sets.make(
+    made = make.make(
         stage, planted[task], ["racket", "ball"], detector="ground truth", store=store, seed=seed,
         controls=("reversed",), placements=("in_place",), **amounts,
     )  # fmt: skip
@@ -920,7 +915,7 @@ Markdown(
 # itself played backwards.
 
 # %%
-record_file = provenance.PACKAGE.parent / "book" / "results" / "tcav_planted.json"
+record_file = PACKAGE.parent / "book" / "results" / "tcav_planted.json"
 record = json.loads(record_file.read_text(encoding="utf-8"))
 cells = [cell for cell in record["cells"] if cell["boxes"] == "ground truth"]
 trained = [cell for cell in cells if cell["weights"] == "trained"]
@@ -1026,15 +1021,15 @@ Markdown(
 
 # %%
 steps, levels = 6, 4
-before = brittle.seen(net, clips_of[star])
-gradient = brittle.mean_gradient(net, scoring.clips, layer=deep, target=action, batch_size=10)  # fmt: skip
+before = adversarial.seen(net, clips_of[star])
+gradient = adversarial.mean_gradient(net, scoring.clips, layer=deep, target=action, batch_size=10)  # fmt: skip
 shaken = []
 for clip in before:
     noise = rng.choice([-levels, levels], clip.frames.shape)
     shaken.append(replace(clip, frames=(clip.frames + noise).clip(0, 255).astype(np.uint8)))  # fmt: skip
 attacked = {"as they were": before, "noise": shaken}
 for name, sign in (("pushed up", 1), ("pushed down", -1)):
-    attacked[name] = brittle.nudge(
+    attacked[name] = adversarial.nudge(
         net,
         before,
         layer=deep,
@@ -1045,12 +1040,12 @@ for name, sign in (("pushed up", 1), ("pushed down", -1)):
 
 # %%
 randoms = kinds[made[star].concept.kind][1][:5]
-small = brittle.as_seen(net)
-versions_of = attacked | {n: brittle.seen(net, clips_of[n]) for n in randoms}
+small = adversarial.as_seen(net)
+versions_of = attacked | {n: adversarial.seen(net, clips_of[n]) for n in randoms}
 kept = collect(
     small, versions_of, layers=[deep], batch_size=16, dtype=torch.float16
 )
-hit = tcav(small, kept, brittle.seen(net, scoring.clips), concepts=[*attacked], randoms=randoms,
+hit = tcav(small, kept, adversarial.seen(net, scoring.clips), concepts=[*attacked], randoms=randoms,
            target=action, batch_size=10)  # fmt: skip
 after = {
     (f.concept, f.solver): f
@@ -1063,7 +1058,7 @@ index = len(before[0]) // 2
 one_frame = {name: clips[0].frames[index] for name, clips in attacked.items()}
 change = attacked["pushed down"][0].frames.astype(int) - before[0].frames
 one_frame["16 x change"] = (128 + 16 * change[index]).clip(0, 255).astype(np.uint8)
-figures.filmstrip(
+filmstrips.filmstrip(
     {star: np.stack([*one_frame.values()])}, names={star: [*one_frame]}, frames=len(one_frame),
     alt=f"A frame of {star}: {', '.join(one_frame)}.",
 )  # fmt: skip

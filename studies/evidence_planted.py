@@ -2,11 +2,11 @@
 
     python studies/evidence_planted.py [--nets r3d c3d] [--seeds 0 1 2] [--methods Grad-CAM RISE]
 
-All methods of `vxhelpers.methods`, those that are wrong on purpose too, and those of concepts
-(`vxhelpers.concept_answers`: they answer what they can) explain the same test clips
-of the three planted tasks (``motion``, ``static``, ``shortcut``) in the embedded networks with
-several training seeds, and in networks that were never trained. The questions, and that chance is
-one half in each, are those of `vxhelpers.evidence`.
+All methods of `vxhelpers.attribution.registry`, those that are wrong on purpose too, and those of
+concepts (`vxhelpers.evaluation.planted_concepts`: they answer what they can) explain the same test
+clips of the three planted tasks (``motion``, ``static``, ``shortcut``) in the embedded networks
+with several training seeds, and in networks that were never trained. The questions, and that chance
+is one half in each, are those of `vxhelpers.evaluation.planted`.
 
 One cell is a network, a training seed and a method, on all tasks; cells are written one by one, and
 a second call goes on with those that are missing or whose weights have changed. Seed 0 is what the
@@ -54,11 +54,11 @@ import torch
 from networks import ROOT, WEIGHTS, network
 from records import tidy
 
-from vxhelpers import methods
-from vxhelpers.concept_answers import ENTRANTS
+from vxhelpers.attribution import registry
 from vxhelpers.errors import VxError
-from vxhelpers.evidence import QUESTIONS, Line, Trial, judge, trial
-from vxhelpers.zoo import Model
+from vxhelpers.evaluation.planted import QUESTIONS, Line, Trial, judge, trial
+from vxhelpers.evaluation.planted_concepts import ENTRANTS
+from vxhelpers.models.zoo import Model
 
 OUT = ROOT / "book" / "results" / "evidence_planted.json"
 NETS = ("r3d", "c3d", "i3d")
@@ -66,7 +66,7 @@ SEEDS = (0, 1, 2)
 TASKS = ("motion", "static", "shortcut")
 SORTS = ("trained", "random")
 COLUMNS = ["task", "question", "value", "low", "high", "n", "seconds"]
-METHODS = {method.name: method for method in (*methods.METHODS, *ENTRANTS.values())}
+METHODS = {method.name: method for method in (*registry.METHODS, *ENTRANTS.values())}
 # A hundred passes a map, or more.
 DEAR = (*ENTRANTS, "occlusion", "Score-CAM", "LIME", "kernel SHAP", "RISE")
 
@@ -226,7 +226,7 @@ def ask(name: str, trials: Sequence[Trial], *, seed: int) -> list[Line]:
     rng = np.random.default_rng(seed)
     if name in ENTRANTS:
         return ENTRANTS[name].lines(trials, rng=rng)
-    return judge(methods.named(name)[0], trials, rng=rng)
+    return judge(registry.named(name)[0], trials, rng=rng)
 
 
 def first(one: Trial, count: int) -> Trial:

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
-from vxhelpers import zoo
-from vxhelpers.data import open_data
+from vxhelpers.data.datasets import open_data
 from vxhelpers.errors import InputError
+from vxhelpers.models import zoo
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = ROOT / "build" / "studies" / "weights"

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vxhelpers.data.provenance import commit, hardware, versions
 from vxhelpers.errors import InputError
-from vxhelpers.files import replacing
-from vxhelpers.provenance import commit, hardware, versions
+from vxhelpers.io.files import replacing
 
 Record = dict[str, Any]
 

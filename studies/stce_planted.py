@@ -81,19 +81,19 @@ import torch
 from networks import ROOT, WEIGHTS, network
 from records import tidy
 
-from vxhelpers import cases, zoo
-from vxhelpers.add_remove import evaluate
-from vxhelpers.clip import Clip
-from vxhelpers.concept_coverage import FEWEST, Agreement, agreement, coverage
-from vxhelpers.concept_curves import OPERATIONS, ORDERS, AddRemove, Operation, Order, Quantity
-from vxhelpers.data import open_data
+from vxhelpers.data.clip import Clip
+from vxhelpers.data.datasets import open_data
+from vxhelpers.data.manifest import Row
 from vxhelpers.errors import InputError, VxError
-from vxhelpers.faithfulness import mean_interval
-from vxhelpers.manifest import Row
-from vxhelpers.stce import Scores, score
-from vxhelpers.store import Store
-from vxhelpers.supervoxel_concepts import discover
-from vxhelpers.supervoxel_features import SMALL, Recipe
+from vxhelpers.io.cache import Store
+from vxhelpers.models import samples, zoo
+from vxhelpers.stats import mean_interval
+from vxhelpers.stce.add_remove import evaluate
+from vxhelpers.stce.coverage import FEWEST, Agreement, agreement, coverage
+from vxhelpers.stce.curves import OPERATIONS, ORDERS, AddRemove, Operation, Order, Quantity
+from vxhelpers.stce.discovery import discover
+from vxhelpers.stce.features import SMALL, Recipe
+from vxhelpers.stce.score import Scores, score
 
 OUT = ROOT / "book" / "results" / "stce_planted.json"
 TRIAL = ROOT / "build" / "studies" / "stce_planted_quick.json"
@@ -301,7 +301,7 @@ def material(task: str, model: zoo.Model, options: Options) -> Material:
     test: list[Clip] = []
     labels: list[str] = []
     for label in data.labels:
-        found = cases.collect(data, model, spread(data.rows("train", label), options.train))
+        found = samples.collect(data, model, spread(data.rows("train", label), options.train))
         evidence: Flags = np.logical_or.reduce([found.masks[name] for name in found.decides])
         train[label], decides[label] = found.clips, found.decides
         objects = {name: found.masks[name] for name in OBJECTS if name in found.masks}

@@ -37,7 +37,7 @@ What is written
     ``checks`` (name to true, false or null; null where it cannot be told).
 
 Tables map a name to one row a layer. ``against_random``: a concept against the random sets of its
-kind (verdicts as in `vxhelpers.findings`). ``pairs``: a set against another, such as
+kind (verdicts as in `vxhelpers.concepts.assessment`). ``pairs``: a set against another, such as
 ``"racket moving / racket still"``; above 0 in magnitude, above 0.5 in sign count the first one
 pushes more towards the class. ``p`` is of the magnitude along unit vectors, with labels dealt out
 anew: where the sets lie far apart every deal is about their difference, so that it has little power
@@ -68,24 +68,24 @@ import torch
 from networks import ROOT, WEIGHTS, network
 from records import tidy
 
-from vxhelpers import zoo
-from vxhelpers.activations import Activations, collect, gram
-from vxhelpers.cav import Problem, against, cosine, fit
-from vxhelpers.chance import permuted
-from vxhelpers.clip import Clip
-from vxhelpers.concept_folder import ConceptFolder
-from vxhelpers.concept_sets import make
-from vxhelpers.concepts import Colour, Placement
-from vxhelpers.data import open_data
-from vxhelpers.derivatives import Derivatives, derivatives
+from vxhelpers.concept_sets.crops import Colour, Placement
+from vxhelpers.concept_sets.folder import ConceptFolder
+from vxhelpers.concept_sets.make import make
+from vxhelpers.concept_sets.tracking import TRUTH
+from vxhelpers.concepts.activations import Activations, collect, gram
+from vxhelpers.concepts.assessment import assess
+from vxhelpers.concepts.cav import Problem, against, cosine, fit
+from vxhelpers.concepts.directional_derivatives import Derivatives, derivatives
+from vxhelpers.concepts.permutation_tests import permuted
+from vxhelpers.concepts.tcav import tcav
+from vxhelpers.data.clip import Clip
+from vxhelpers.data.datasets import open_data
 from vxhelpers.errors import VxError
-from vxhelpers.evaluate import causal_check
-from vxhelpers.experiment import clips_of
-from vxhelpers.files import sha256
-from vxhelpers.findings import assess
-from vxhelpers.significance import bonferroni
-from vxhelpers.tcav import tcav
-from vxhelpers.tracking import TRUTH
+from vxhelpers.io.files import sha256
+from vxhelpers.models import zoo
+from vxhelpers.models.evaluate import causal_check
+from vxhelpers.models.training.experiment import clips_of
+from vxhelpers.stats import bonferroni
 
 OUT = ROOT / "book" / "results" / "tcav_planted.json"
 SORTS = ("trained", "random", "detector")

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from toys import Deep3d, toy_model
 
-from vxhelpers.clip import Clip
-from vxhelpers.supervoxel import Supervoxels
-from vxhelpers.supervoxel_features import Recipe
-from vxhelpers.zoo import Model
+from vxhelpers.data.clip import Clip
+from vxhelpers.data.segmentation.supervoxels import Supervoxels
+from vxhelpers.models.zoo import Model
+from vxhelpers.stce.features import Recipe
 
 T, SIDE = 4, 8
 RECIPE = Recipe(segments=(4, 8), concepts=3, nearest=6)
@@ -75,6 +75,6 @@ def by_hand() -> Supervoxels:
 
 
 def segment(frames: np.ndarray, segments: Sequence[int], **options: Any) -> list[Supervoxels]:
-    """Stand in for `vxhelpers.supervoxel.segment`."""
+    """Stand in for `vxhelpers.data.segmentation.supervoxels.segment`."""
     assert frames.shape[1:] == (T, SIDE, SIDE, 3) and frames.dtype == np.uint8
     return [by_hand() for _ in frames]

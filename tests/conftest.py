@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 
-from vxhelpers.clip import Clip, Frames
+from vxhelpers.data.clip import Clip, Frames
 
 os.environ["VX_DEVICE"] = "cpu"  # for fixtures of whole modules, too
 

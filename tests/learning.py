@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from vxhelpers import zoo
-from vxhelpers.clipset import ClipSet
-from vxhelpers.presets import PRESETS
+from vxhelpers.models import zoo
+from vxhelpers.models.training.dataset import ClipSet
+from vxhelpers.models.training.presets import PRESETS
 
 NAMES = ("left", "right")
 QUICK = replace(PRESETS["quick"], epochs=4, batch=16, lr=1e-2, shift=1)

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from vxhelpers.targets import Target
+from vxhelpers.book.run_targets import Target
 
 _HEADER = (Path(__file__).parent / "tiny_book" / "tiny.py").read_text().split("# %%")[0]
 TEXT = (
@@ -22,8 +22,8 @@ import os
 import time
 from pathlib import Path
 
-from vxhelpers.metrics import note
-from vxhelpers.stopwatch import timed
+from vxhelpers.book.results import note
+from vxhelpers.io.stopwatch import timed
 
 # %%
 Path(os.environ["LIGHT_STARTED"]).open("a").write(action + "\\n")

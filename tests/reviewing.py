@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vxhelpers.clip import Clip
-from vxhelpers.decode import write_clip
-from vxhelpers.files import sha256
-from vxhelpers.manifest import Manifest, Row, write
+from vxhelpers.data.clip import Clip
+from vxhelpers.data.manifest import Manifest, Row, write
+from vxhelpers.data.video import write_clip
+from vxhelpers.io.files import sha256
 
 IDS = tuple(f"racket-00{k}-moving" for k in range(4))
 BROKEN = IDS[2]

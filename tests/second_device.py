@@ -128,15 +128,18 @@ def second_device() -> Iterator[None]:
 
 def questions() -> dict[str, Callable[[Any], Any]]:
     """Names to functions of a network of the task ``motion``, each with an array as its answer."""
-    from vxhelpers import add_remove, cases, methods, stce, tcav
-    from vxhelpers.activations import collect
-    from vxhelpers.data import open_data
-    from vxhelpers.reliance import reliance
-    from vxhelpers.supervoxel_concepts import discover
-    from vxhelpers.supervoxel_features import Recipe
+    from vxhelpers.attribution import registry
+    from vxhelpers.concepts import tcav
+    from vxhelpers.concepts.activations import collect
+    from vxhelpers.data.datasets import open_data
+    from vxhelpers.evaluation.ablation import reliance
+    from vxhelpers.models import samples
+    from vxhelpers.stce import add_remove, score
+    from vxhelpers.stce.discovery import discover
+    from vxhelpers.stce.features import Recipe
 
     data, target = open_data("stage:motion"), "forehand"
-    draw = partial(cases.draw, data, limit=6, rng=np.random.default_rng(0))
+    draw = partial(samples.draw, data, limit=6, rng=np.random.default_rng(0))
     rows = [row for name in data.labels for row in draw(label=name)]
     clips = [data.clip(row) for row in rows]
 
@@ -159,7 +162,7 @@ def questions() -> dict[str, Callable[[Any], Any]]:
         rng = np.random.default_rng(0)
         recipe = Recipe(segments=(4, 8), concepts=3, nearest=6)
         found = discover(model, None, clips[:6], rng=rng, recipe=recipe)
-        scores = stce.score(found, model, target, randoms=clips[6:11], rng=rng, groups=4, draws=20)
+        scores = score.score(found, model, target, randoms=clips[6:11], rng=rng, groups=4, draws=20)
         curves = add_remove.evaluate(model, {target: scores}, clips[11:13], [target] * 2, rng=rng,
                                      permutations=2).curves  # fmt: skip
         return np.concatenate(
@@ -167,19 +170,19 @@ def questions() -> dict[str, Callable[[Any], Any]]:
         )
 
     def leaned(model: Any) -> Any:
-        few = cases.collect(data, model, rows)
+        few = samples.collect(data, model, rows)
         found = reliance(model, model.prepare(few.clips), few.masks, few.labels, target=target,
                          rng=np.random.default_rng(0))  # fmt: skip
         return np.concatenate([one.ravel() for one in found.logit.values()])
 
-    known = (*methods.METHODS, *methods.hiding(views=16, segments=6))
-    asked = {one.name: mapped(one) for one in known if one.family != methods.WRONG}
+    known = (*registry.METHODS, *registry.hiding(views=16, segments=6))
+    asked = {one.name: mapped(one) for one in known if one.family != registry.WRONG}
     return asked | {"Video-TCAV": scored, "STCE": cut, "reliance": leaned}
 
 
 def compare() -> Iterator[dict[str, Any]]:
     """Ask everything here and elsewhere: the greatest difference, over the greatest value."""
-    from vxhelpers import zoo
+    from vxhelpers.models import zoo
 
     nets = [zoo.load("stage_r3d", weights="motion", device=device) for device in ("cpu", NAME)]
     assert [net.device.type for net in nets] == ["cpu", NAME]
@@ -226,7 +229,9 @@ def main(paths: list[str]) -> int:
     failures = 0
     with second_device(), mock.patch.dict(os.environ, VX_DEVICE=f"{NAME}:0"):
         for path in map(Path, paths):
-            with mock.patch("vxhelpers.detection.default_device", lambda: "cpu"):  # ultralytics'
+            with mock.patch(
+                "vxhelpers.concept_sets.detector.default_device", lambda: "cpu"
+            ):  # ultralytics'
                 cells = [*chapter(path)]
             for one in cells or [{"chapter": path.name, "failed": None}]:
                 print(json.dumps(one), flush=True)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vxhelpers.clip import Clip
-from vxhelpers.decode import write_clip
-from vxhelpers.detection import Detections, Detector
-from vxhelpers.files import sha256
-from vxhelpers.manifest import Manifest, Row, write
+from vxhelpers.concept_sets.detector import Detections, Detector
+from vxhelpers.data.clip import Clip
+from vxhelpers.data.manifest import Manifest, Row, write
+from vxhelpers.data.video import write_clip
+from vxhelpers.io.files import sha256
 
 COLOURS = {"racket": (220, 30, 30), "person": (30, 30, 220), "book": (30, 220, 30)}
 DETECTOR = Detector("squares", "5" * 64, tuple(COLOURS), (64, 64), None)

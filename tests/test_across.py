@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from vxhelpers.chapters import read_text
-from vxhelpers.targets import Target
+from vxhelpers.book.chapters import read_text
+from vxhelpers.book.run_targets import Target
 
 CHAPTER = Path(__file__).parents[1] / "book" / "across.py"
 NASTY = '<b>bold</b> & "quoted" $x_1$ [a](b) | {doc}`x`'

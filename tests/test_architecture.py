@@ -1,4 +1,4 @@
-"""The house of ARCHITECTURE.md: what may import what, and that imports stay light."""
+"""The house of ARCHITECTURE.md: the order of folders, and imports that stay light."""
 
 import ast
 import re
@@ -9,31 +9,23 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "vxhelpers"
-
 ARCHITECTURE = PACKAGE.parent / "ARCHITECTURE.md"
 
-
-def table() -> tuple[dict[str, int], set[str]]:
-    """Ranks of the modules in ARCHITECTURE.md's table, from the ground up, and the side modules.
-
-    The modules of a row have one rank, except in the top row, where each may use those before it.
-    """
-    ranks: dict[str, int] = {}
-    side: set[str] = set()
-    for line in ARCHITECTURE.read_text().splitlines():
-        row = re.match(r"\| (\d+|side|top) \| ([^|]*)", line)
-        if not row:
-            continue
-        names = [name.rstrip("/") for name in re.findall(r"`([^`]+)`", row[2])]
-        if row[1] == "side":
-            side.update(names)
-        for place, name in enumerate(names):
-            level = 1000 if row[1] in ("side", "top") else 10 * int(row[1])
-            ranks[name] = level + (place + 1 if row[1] == "top" else 0)
-    return ranks, side
-
-
-ROWS, SIDE = table()
+# From the ground up: a folder or module imports only from its own line and from lines before it.
+FLOORS = (
+    {"errors"},
+    {"checks"},
+    {"stats", "io"},
+    {"data"},
+    {"figures"},
+    {"models"},
+    {"attribution", "concepts", "concept_sets", "book"},
+    {"stce"},
+    {"evaluation"},
+    {"live"},
+    {"cli"},
+)
+FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names}
 
 # What a bare node with a GPU lacks, or what would make an import slow.
 HEAVY = {
@@ -80,39 +72,33 @@ def imports(tree: ast.AST) -> set[str]:
     return found
 
 
-def allowed(name: str) -> set[str]:
-    """What a module may import; the side rows get arrays, and know of data only the clip."""
-    if name in SIDE:
-        return {"errors", "clip", "files", "colours"} | SIDE
-    return {other for other, row in ROWS.items() if row < ROWS[name]} | {name}
-
-
 def dotted(path: Path) -> str:
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-@pytest.mark.parametrize("path", modules(), ids=dotted)
-def test_module_imports_only_from_rows_above(path: Path) -> None:
-    name = member(path)
-    assert name in ROWS, f"{name} is in no row: add it to the table of ARCHITECTURE.md"
-    forbidden = imports(ast.parse(path.read_text())) - allowed(name)
-    assert not forbidden, f"{name} (row {ROWS[name]}) imports {sorted(forbidden)}"
+def test_folders_import_only_from_floors_below() -> None:
+    forbidden = [
+        f"{dotted(path)} imports {name}"
+        for path in modules()
+        for name in imports(ast.parse(path.read_text()))
+        if name != member(path) and FLOOR[name] >= FLOOR[member(path)]
+    ]
+    assert not forbidden
 
 
-def test_the_table_names_no_module_that_is_gone() -> None:
-    assert set(ROWS) <= {member(path) for path in modules()}
-    assert next(iter(ROWS)) == "errors" and ROWS["probe"] < ROWS["gradcam"] < ROWS["cli"]
+def test_the_house_has_these_rooms_and_no_other() -> None:
+    assert set(FLOOR) == {member(path) for path in modules()}
+    table = re.findall(r"^\| `(\w+)/?` \|", ARCHITECTURE.read_text(), re.M)
+    assert [FLOOR[name] for name in table] == sorted(FLOOR[name] for name in FLOOR)
 
 
 def test_the_check_sees_every_form_of_import() -> None:
     text = (
-        "import vxhelpers.zoo\nfrom vxhelpers import probe, __version__\n"
-        "def f():\n    from vxhelpers.stage.scene import x\n"
+        "import vxhelpers.models.zoo\nfrom vxhelpers import figures, __version__\n"
+        "def f():\n    from vxhelpers.data.stage.scene import x\n"
     )
-    assert imports(ast.parse(text)) == {"zoo", "probe", "stage"}
-    assert "gradcam" not in allowed("probe")
-    assert "probe" not in allowed("figures")
+    assert imports(ast.parse(text)) == {"models", "figures", "data"}
 
 
 @pytest.mark.parametrize("path", modules(), ids=dotted)
@@ -130,14 +116,14 @@ def test_public_names_have_docstrings(path: Path) -> None:
     assert not missing
 
 
-def test_rows_that_a_gpu_node_needs_import_without_the_heavy_libraries() -> None:
-    last = ROWS["gradcam"]
-    wanted = [dotted(path) for path in modules() if ROWS.get(member(path), 9999) <= last]
-    wanted.remove("vxhelpers.colours")  # colour maps are matplotlib's
+def test_what_a_gpu_node_needs_imports_without_the_heavy_libraries() -> None:
+    light = {"errors", "stats", "io", "data", "models", "concepts"}
+    needed = [dotted(path) for path in modules() if member(path) in light]
+    needed.append("vxhelpers.attribution.gradcam")
     script = (
         "import importlib, sys\n"
         f"sys.modules.update(dict.fromkeys({sorted(HEAVY)!r}))\n"
-        f"for name in {wanted!r}:\n"
+        f"for name in {needed!r}:\n"
         "    try:\n"
         "        importlib.import_module(name)\n"
         "    except ImportError as error:\n"
@@ -147,5 +133,4 @@ def test_rows_that_a_gpu_node_needs_import_without_the_heavy_libraries() -> None
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=PACKAGE.parent
     )
     assert done.returncode == 0, done.stderr
-    assert "vxhelpers.zoo" in wanted
     assert not done.stdout, done.stdout

@@ -6,12 +6,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from vxhelpers import pairs, publish
-from vxhelpers.copies import labels_in
+from vxhelpers.book import chapters, publish
+from vxhelpers.book.per_class_pages import labels_in
+from vxhelpers.book.run_targets import PROFILES, Target, choose, read_table
+from vxhelpers.book.runs import read_chapter
 from vxhelpers.errors import InputError
-from vxhelpers.runs import read_chapter
-from vxhelpers.targets import PROFILES, Target, choose, read_table
-from vxhelpers.zoo import SHIPPED
+from vxhelpers.models.zoo import SHIPPED
 
 BOOK = Path(__file__).parents[1] / "book"
 CHAPTERS = publish.chapter_scripts(BOOK)
@@ -21,7 +21,7 @@ NAMES = [path.stem for path in CHAPTERS]
 
 @pytest.mark.parametrize("script", CHAPTERS, ids=NAMES)
 def test_pairs_are_equal_cell_by_cell(script: Path) -> None:
-    assert pairs.differences(script, script.with_suffix(".ipynb")) == []
+    assert chapters.differences(script, script.with_suffix(".ipynb")) == []
 
 
 def test_a_diverged_pair_is_seen(tmp_path: Path) -> None:
@@ -29,22 +29,22 @@ def test_a_diverged_pair_is_seen(tmp_path: Path) -> None:
     script.write_text('# %% [markdown]\n# words\n\n# %% tags=["parameters"]\na = 1\n')
     notebook = script.with_suffix(".ipynb")
     with pytest.raises(InputError, match="vx pair"):
-        pairs.differences(script, notebook)
-    assert pairs.pair([script]) == [notebook]
-    assert pairs.pair([script]) == []
-    assert pairs.differences(script, notebook) == []
+        chapters.differences(script, notebook)
+    assert chapters.pair([script]) == [notebook]
+    assert chapters.pair([script]) == []
+    assert chapters.differences(script, notebook) == []
     content = nbformat.read(notebook, as_version=4)
     content.cells[1].source = "a = 2"
     content.cells[1].outputs = [nbformat.v4.new_output("stream", text="x")]
     content.cells.append(nbformat.v4.new_code_cell("b"))
     nbformat.write(content, notebook)
-    found = "\n".join(pairs.differences(script, notebook))
+    found = "\n".join(chapters.differences(script, notebook))
     assert "3 cells, a.py has 2" in found
     assert "cell 2: another source" in found
     assert "cell 2: outputs" in found
     notebook.write_text("{")
     with pytest.raises(InputError, match=r"a\.ipynb"):
-        pairs.differences(script, notebook)
+        chapters.differences(script, notebook)
 
 
 def test_every_source_is_in_the_table_of_contents() -> None:

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from vxhelpers import cases, gradcam, zoo
-from vxhelpers.data import open_data
-from vxhelpers.decode import read_clip
-from vxhelpers.detection import check_labels, detect, load_detector
+from vxhelpers.attribution import gradcam
+from vxhelpers.concept_sets.detector import check_labels, detect, load_detector
+from vxhelpers.concept_sets.tracking import track
+from vxhelpers.data.datasets import open_data
+from vxhelpers.data.scan import scan, verify, write_beside
+from vxhelpers.data.video import read_clip
 from vxhelpers.errors import InputError, UnknownNameError, WeightsError
-from vxhelpers.experiment import train_model
-from vxhelpers.modelcard import card_markdown
-from vxhelpers.presets import PRESETS
-from vxhelpers.scan import scan, verify, write_beside
-from vxhelpers.tracking import track
+from vxhelpers.models import samples, zoo
+from vxhelpers.models.training.experiment import train_model
+from vxhelpers.models.training.modelcard import card_markdown
+from vxhelpers.models.training.presets import PRESETS
 
 VIDEOS = {
     "playing tennis": "footage/tennis_broadcast.mp4",
@@ -56,7 +57,7 @@ def test_from_a_folder_to_maps(clips: Path, tmp_path: Path) -> None:
 
     net = zoo.load("stage_r3d", weights=tmp_path / "mine.safetensors")
     rows = data.rows("test")
-    found = cases.collect(data, net, rows)
+    found = samples.collect(data, net, rows)
     x = net.prepare(found.clips)
     assert x.shape == (6, 3, 16, 64, 64)
     assert found.pixels.shape == (6, 16, 192, 192, 3) and found.scale == 3
@@ -74,7 +75,7 @@ def test_from_a_folder_to_maps(clips: Path, tmp_path: Path) -> None:
 
 def test_what_moves_on_a_court_are_the_players(clips: Path) -> None:
     data, net = open_data(clips), zoo.load("stage_r3d", weights="random", labels=sorted(VIDEOS))
-    found = cases.collect(data, net, data.rows("test", "playing tennis"))
+    found = samples.collect(data, net, data.rows("test", "playing tennis"))
     for mask in found.masks["moving"]:
         assert 0.001 < mask.mean() < 0.1
         assert mask[:, 58:, 20:].sum() == 0  # the ground behind the base line, with a caption

@@ -12,11 +12,13 @@ from typing import Any
 import light
 import pytest
 
-from vxhelpers import provenance, results, runs
+from vxhelpers.book import results, runs
+from vxhelpers.io.code_digest import PACKAGE
 
 STAMPS = ("seconds", "startup", "clips", "peak_mib", "finished", "threads")
 CALL = (
-    "import sys\nfrom pathlib import Path\nimport light\nfrom vxhelpers.runs import run_chapters\n"
+    "import sys\nfrom pathlib import Path\nimport light\n"
+    "from vxhelpers.book.runs import run_chapters\n"
     "pairs = [(target, Path(sys.argv[1])) for target in light.targets(2)]\n"
     "run_chapters(pairs, out=Path(sys.argv[2]))\n"
 )
@@ -48,7 +50,7 @@ def test_killed_at_a_random_moment_and_resumed_it_is_the_same(
 
     started = tmp_path / "killed.txt"
     monkeypatch.setenv("LIGHT_STARTED", str(started))
-    folders = [str(provenance.PACKAGE.parent), str(Path(light.__file__).parent)]
+    folders = [str(PACKAGE.parent), str(Path(light.__file__).parent)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(folders)}
     words = [sys.executable, "-c", CALL, str(chapter), str(tmp_path / "killed")]
     process = subprocess.Popen(words, env=environment)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from vxhelpers import zoo
-from vxhelpers.devices import default_device
 from vxhelpers.errors import InputError
+from vxhelpers.models import zoo
+from vxhelpers.models.zoo import default_device
 
 SCRIPT = Path(__file__).with_name("second_device.py")
 

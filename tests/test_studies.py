@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from toys import LABELS
 
-from vxhelpers import zoo
 from vxhelpers.errors import InputError
+from vxhelpers.models import zoo
 
 ROOT = Path(__file__).parents[1]
 
@@ -252,7 +252,7 @@ def toy(tmp_path_factory):
     """Two cells of a toy, as if trained and as if random: the same network."""
     out = tmp_path_factory.mktemp("study") / "toy.json"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vxhelpers.supervoxel_features.segment", blocks.segment)
+        patch.setattr("vxhelpers.stce.features.segment", blocks.segment)
         patch.setattr(found_concepts, "network", lambda *_, **__: blocks.model())
         patch.setattr(found_concepts, "material", _blocks)
         _discovered(out, (LEFT, replace(LEFT, weights="random")))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from vxhelpers import zoo
+from vxhelpers.models import zoo
 
 LABELS = ("left", "right", "still")
 

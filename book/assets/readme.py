@@ -4,26 +4,29 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib import rc_context
-from vxhelpers import cases, faithfulness, figures, gradcam, zoo
-from vxhelpers.data import open_data
+from vxhelpers.attribution import gradcam
+from vxhelpers.data.datasets import open_data
+from vxhelpers.evaluation import localisation
+from vxhelpers.figures import filmstrips
+from vxhelpers.models import samples, zoo
 
 data, net = open_data("stage:tennis"), zoo.load("stage_r3d", weights="tennis")
-rows = cases.draw(
+rows = samples.draw(
     data, label="playing tennis", limit=30, rng=np.random.default_rng(0)
 )
-found = cases.collect(data, net, rows)
+found = samples.collect(data, net, rows)
 x = net.prepare(found.clips)
 maps = gradcam.gradcam(net, x, layer="layer3", target="playing tennis")
 best = int(
-    np.argmax(faithfulness.energy_share(maps.numpy(), found.masks["racket"]))
+    np.argmax(localisation.energy_share(maps.numpy(), found.masks["racket"]))
 )
 relevance = gradcam.upsample_map(maps[best : best + 1], found.pixels.shape[1:4])[
     0
 ].numpy()
-strip = figures.overlay_filmstrip(
+strip = filmstrips.overlay_filmstrip(
     found.pixels[best], {"layer3": relevance}, fps=found.fps[best], units="Grad-CAM"
 )
-with rc_context(figures.STYLE):
+with rc_context(filmstrips.STYLE):
     strip.figure.savefig(
         Path(__file__).with_suffix(".webp"),
         dpi=170,

@@ -27,6 +27,6 @@ weights = "tennis"
 seed = 0
 
 # %%
-from vxhelpers import widgets
+from vxhelpers import live
 
-widgets.browse(action, dataset, root=root, model=model, weights=weights, seed=seed)
+live.browse(action, dataset, root=root, model=model, weights=weights, seed=seed)

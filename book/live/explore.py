@@ -27,6 +27,6 @@ weights = "tennis"
 seed = 0
 
 # %%
-from vxhelpers import widgets
+from vxhelpers import live
 
-widgets.explore(action, dataset, root=root, model=model, weights=weights, seed=seed)
+live.explore(action, dataset, root=root, model=model, weights=weights, seed=seed)

@@ -26,8 +26,6 @@ weights = "tennis"
 seed = 0
 
 # %%
-from vxhelpers import widgets
+from vxhelpers import live
 
-widgets.workbench(
-    action, dataset, root=root, model=model, weights=weights, seed=seed
-)
+live.workbench(action, dataset, root=root, model=model, weights=weights, seed=seed)

@@ -38,14 +38,14 @@ plt.show()
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-chosen", "caption": "One of two players."}}
 import numpy as np
 
-from vxhelpers import players, selectors, tables
+from vxhelpers.figures import player, table, tabs
 
 clip = np.random.default_rng(seed).integers(0, 255, (6, 24, 32, 3), np.uint8)
 shown = {
-    name: players.player(clip, fps=6, title=name, alt=f"Noise, {name}", overlay=clip[..., k] / 255)
+    name: player.player(clip, fps=6, title=name, alt=f"Noise, {name}", overlay=clip[..., k] / 255)
     for k, name in enumerate(("left", "right"))
 }
-selectors.choice(shown, legend="Side")
+tabs.choice(shown, legend="Side")
 
 # %% tags=["hide-input"]
-tables.table({"name": ["b", "a"], "score": [1.0, 2.0]}, caption="Scores", filtered=True)
+table.table({"name": ["b", "a"], "score": [1.0, 2.0]}, caption="Scores", filtered=True)

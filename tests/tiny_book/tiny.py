@@ -81,7 +81,7 @@ HTML(
 )
 
 # %%
-from vxhelpers import provenance
+from vxhelpers.data import provenance
 
 provenance.describe(
     "tiny", action=action, dataset=dataset, root=root, model=model, weights=weights, seed=seed

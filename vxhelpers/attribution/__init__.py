@@ -1,0 +1,1 @@
+"""Methods that give every voxel of a clip a raw, signed value."""

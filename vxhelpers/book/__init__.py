@@ -1,0 +1,1 @@
+"""Chapters run for many targets, their results, and the built book."""

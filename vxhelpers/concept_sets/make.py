@@ -1,0 +1,229 @@
+"""Concept sets of a class's videos: one pass of the detector, then clips with their provenance.
+
+Every video is decoded or rendered once and looked at until there are enough pieces; each piece is
+written at once in all its versions (see :mod:`vxhelpers.concept_sets.crops`). Scored clips, concept
+clips and random clips share no video. Same content and options give the same files.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from vxhelpers.concept_sets import (
+    ambiguity,
+    crops,
+    gathering,
+    pieces,
+    tracking,
+    tracks,
+    writing,
+    yolo,
+)
+from vxhelpers.concept_sets import detector as detector_code
+from vxhelpers.concept_sets.crops import Colour, Control, Placement
+from vxhelpers.concept_sets.detector import Detector, check_labels, load_detector
+from vxhelpers.concept_sets.folder import ConceptFolder, ConceptSet, read
+from vxhelpers.concept_sets.gathering import Gathering
+from vxhelpers.concept_sets.review import PROVENANCE
+from vxhelpers.concept_sets.settings import Recipe
+from vxhelpers.concept_sets.tracking import TRUTH
+from vxhelpers.data import splits, video
+from vxhelpers.data.datasets import DataSet, Progress
+from vxhelpers.data.stage import INSTANCES
+from vxhelpers.errors import InputError, UnknownNameError
+from vxhelpers.io.cache import Store, key
+from vxhelpers.io.files import WriteError, sha256
+
+__all__ = ["ConceptFolder", "ConceptSet", "make", "read"]
+
+# What is made depends on their code, and so does the key it is kept by.
+_MAKERS = (crops, splits, pieces, writing, gathering)
+_FINDERS = (yolo, detector_code, tracking, tracks, ambiguity, video)
+
+
+def make(
+    data: DataSet,
+    action: str,
+    objects: Sequence[str],
+    *,
+    detector: Detector | str | Path = "stage",
+    folder: str | Path | None = None,
+    store: Store | None = None,
+    count: int = 30,
+    per_video: int = 1,
+    sets: int = 10,
+    random_per_video: int = 1,
+    others: DataSet | None = None,
+    random_actions: Sequence[str] | None = None,
+    random_targets: bool = False,
+    scoring: int = 30,
+    split: str = "test",
+    placements: Sequence[Placement] = ("in_place", "centred"),
+    controls: Sequence[Control] = ("shuffled", "reversed"),
+    min_frames: int = 12,
+    max_frames: int = 64,
+    tracking: Mapping[str, Any] | None = None,
+    fill: Colour | None = None,
+    allow_fewer: bool = False,
+    skip_unreadable: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> ConceptFolder:
+    """Make the concept sets, random sets and controls that a class is to be explained with.
+
+    Parameters
+    ----------
+    data, action
+        The videos, and the class.
+    objects
+        Labels of the detector: each becomes a moving and a still concept, with its controls.
+    detector
+        As :func:`vxhelpers.concept_sets.detector.load_detector` takes it, or loaded, or ``"ground
+        truth"`` for the stage's own boxes.
+    folder
+        Where to write. Unless given: in the cache, where the same content and options find it.
+    store
+        Keeps detections; the default cache unless given.
+    count, per_video
+        Clips an object; at most so many of one object and video. A long track gives several.
+    sets, random_per_video
+        Random sets, of ``count`` clips each as well; at most so many of their clips from a video.
+    others
+        Data set that random clips come from; ``data`` unless given.
+    random_actions
+        Classes that random clips come from; all unless given, the action's own included.
+    random_targets
+        Whether things of the labels in ``objects`` may be random where they are part of other
+        actions; without it those labels never are.
+    scoring, split
+        Clips to set aside for scoring, and the split that they are of.
+    placements, controls
+        Versions to write (see :class:`vxhelpers.concept_sets.crops.Concept`).
+    min_frames, max_frames
+        Of a clip. Shorter tracks are dropped, of longer ones the best part is cut. A network that
+        spans more frames than a clip has sees it looped.
+    tracking
+        Further options of :func:`vxhelpers.concept_sets.tracking.track`.
+    fill
+        R, G, B around the boxes; the mean of clips drawn from all videos looked at, unless given.
+    allow_fewer
+        Go on with fewer clips than asked for; what was asked and got is recorded. Random sets
+        stay as many, and become smaller alike; an object without a clip has no concept.
+    skip_unreadable
+        Leave unreadable videos out and record them, instead of raising.
+    seed
+        Of all that is drawn.
+    progress
+        Wraps the loop over the pieces: takes an iterable and its length.
+
+    Returns
+    -------
+    ConceptFolder
+        As :func:`vxhelpers.concept_sets.make.read` gives it.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such class or split, or the detector knows no such object.
+    InputError
+        If there are fewer clips than asked for (says how many and what to relax), the folder holds
+        something else already, or an option is out of range.
+    VideoError
+        If videos cannot be read; all that were met are listed.
+    """
+    recipe = Recipe(
+        action,
+        tuple(objects),
+        count,
+        per_video,
+        sets,
+        random_per_video,
+        None if random_actions is None else tuple(random_actions),
+        random_targets,
+        scoring,
+        split,
+        tuple(placements),
+        tuple(controls),
+        min_frames,
+        max_frames,
+        dict(tracking or {}),
+        None if fill is None else (int(fill[0]), int(fill[1]), int(fill[2])),
+        allow_fewer,
+        skip_unreadable,
+        seed,
+    )
+    store = Store() if store is None else store
+    eye = None if detector == TRUTH else detector
+    if eye is not None and not isinstance(eye, Detector):
+        eye = load_detector(eye)
+    if eye is None:
+        for name in recipe.objects:
+            if name not in INSTANCES:
+                raise UnknownNameError("object", name, INSTANCES, where="the stage")
+    else:
+        check_labels(eye, recipe.objects)
+    parts = {
+        "data": _content(data),
+        "others": None if others is None else _content(others),
+        "recipe": asdict(recipe),
+        "detector": TRUTH if eye is None else [eye.digest, eye.image_size],
+        "code": [
+            sha256(Path(module.__file__)) for module in (*_MAKERS, *_FINDERS) if module.__file__
+        ],
+    }
+    name = key(parts)
+    target = store.root / "concepts" / name[:32] if folder is None else Path(folder)
+    if _holds(target, name):
+        return read(target, skip_unreadable=skip_unreadable)
+    beside = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
+    try:
+        beside.mkdir(parents=True)
+        source = data if others is None else others
+        Gathering(beside, recipe, data, source, eye, store).run(name, progress)
+        _put(beside, target, name)
+    except OSError as error:
+        if isinstance(error, WriteError):
+            raise
+        raise WriteError(
+            f"cannot write {target}: {error.strerror}; free some space or name another place"
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return read(target, skip_unreadable=skip_unreadable)
+
+
+def _content(data: DataSet) -> list[Any]:
+    """What decides a data set's clips: its digest, and files that the manifest has no hash of."""
+    if data.root is None:
+        return [data.digest]
+    files = sorted({row.path for row in data.manifest.rows if not row.sha256})
+    stats = [(name, (data.root / name).stat()) for name in files if (data.root / name).is_file()]
+    return [data.digest, [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]]
+
+
+def _holds(target: Path, name: str) -> bool:
+    """Whether the folder is there with this content; raises where it holds something else."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return False
+    with suppress(OSError, ValueError, AttributeError):
+        known = json.loads((target / PROVENANCE).read_text(encoding="utf-8"))
+        if known.get("key") == name:
+            return True
+    raise InputError(
+        f"{target}: is there already, made of other videos, with other options or by another "
+        "version; remove it (and with it what was reviewed), or name another folder"
+    )
+
+
+def _put(beside: Path, target: Path, name: str) -> None:
+    """Move the finished folder to its place, unless another process was faster."""
+    try:
+        beside.replace(target)
+    except OSError:
+        if not _holds(target, name):
+            raise

@@ -1,0 +1,1 @@
+"""Concept vectors and how much they move a prediction (Video-TCAV)."""

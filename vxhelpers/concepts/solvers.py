@@ -1,0 +1,184 @@
+"""Linear classifiers between few clips of many features: batches of small problems in the dual."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vxhelpers.errors import InputError
+
+Matrix = npt.NDArray[np.float64]
+Solver = Literal["mean", "logistic", "ridge", "svm", "linear_svc", "sgd"]
+
+SOLVERS: tuple[Solver, ...] = ("mean", "logistic", "ridge", "svm", "linear_svc", "sgd")
+FROM_ORIGIN = frozenset({"linear_svc", "sgd"})  # their vector depends on where the origin is
+
+_STEPS = 100  # of Newton's method; half a dozen are usual
+_HALVINGS = 40  # of one step
+
+
+def solve(
+    K: Matrix, y: Matrix, solver: Solver, C: float, seed: int
+) -> tuple[Matrix, Matrix, Matrix]:
+    """Solve a batch of problems of one size; `vxhelpers.concepts.cav.fit` says what each solver
+    finds.
+
+    Parameters
+    ----------
+    K
+        ``(B, n, n)`` scalar products of each problem's clips.
+    y
+        ``(n,)`` their labels, +1 or -1, the same for all problems.
+
+    Returns
+    -------
+    tuple
+        Weights ``(B, n)`` of the clips, biases ``(B,)`` and the vectors' lengths ``(B,)``, which
+        are 0 where rounding is all that there is of a direction.
+    """
+    level = K.mean(1)
+    if solver == "mean":
+        a = np.where(y > 0, 1 / (y > 0).sum(), -1 / (y < 0).sum()) + np.zeros((len(K), 1))
+        b = np.zeros(len(K))
+    elif solver == "sgd":
+        a, b = _descend(K, y, seed)
+    elif solver in FROM_ORIGIN:
+        a, b = _newton(K, y, _LOSSES[solver], C, free=False)
+    else:
+        # The clips' own mean as origin: free, as weights sum to zero, and better conditioned.
+        centred = K - level[:, None, :] - (level - level.mean(1, keepdims=True))[:, :, None]
+        a, b = _newton(centred, y, _LOSSES[solver], C, free=True)
+    f = _times(K, a)
+    if solver == "mean":
+        b -= (f[:, y > 0].mean(1) + f[:, y < 0].mean(1)) / 2
+    elif solver not in FROM_ORIGIN:
+        b -= f.mean(1)
+
+    square, size = (a * f).sum(1), np.abs(a).sum(1) ** 2
+    diagonal = np.einsum("bii->bi", K)
+    spread = (diagonal - 2 * level).max(1) + level.mean(1)
+    least = size * np.maximum(1e-9 * spread, 1e-13 * diagonal.max(1))
+    norm = np.zeros(len(K))
+    norm[square > least] = np.sqrt(square[square > least])
+    return a, b, norm
+
+
+def _logistic(f: Matrix, y: Matrix, C: float) -> tuple[Matrix, Matrix, Matrix]:
+    miss = np.exp(-np.logaddexp(0, y * f))  # the probability of the other side
+    return C * np.logaddexp(0, -y * f), C * y * miss, C * miss * (1 - miss)
+
+
+def _squared(f: Matrix, y: Matrix, C: float) -> tuple[Matrix, Matrix, Matrix]:
+    return C * (y - f) ** 2 / 2, C * (y - f), np.full_like(f, C)
+
+
+def _squared_hinge(f: Matrix, y: Matrix, C: float) -> tuple[Matrix, Matrix, Matrix]:
+    slack = np.maximum(1 - y * f, 0)
+    return C * slack**2, 2 * C * y * slack, np.where(slack > 0, 2 * C, 0.0)
+
+
+# Of decisions f (B, n): the loss of each clip, its slope downhill and its curvature.
+_Loss = Callable[[Matrix, Matrix, float], tuple[Matrix, Matrix, Matrix]]
+_LOSSES: Mapping[str, _Loss] = {
+    "logistic": _logistic,
+    "ridge": _squared,
+    "svm": _squared_hinge,
+    "linear_svc": _squared_hinge,
+}
+
+
+def _newton(K: Matrix, y: Matrix, loss: _Loss, C: float, *, free: bool) -> tuple[Matrix, Matrix]:
+    r"""Minimise :math:`\frac12 a^\top K a + \sum \mathrm{loss}(y, Ka + b)`, problem by problem.
+
+    Newton's method on the conditions :math:`a = g(Ka + b)`, g the loss's slope downhill, and
+    :math:`\sum a = 0` for a free bias; steps are halved until the objective falls. A bias that is
+    not free is the weight of one more feature, of value 1. Solved problems leave the batch.
+    """
+    count, n = K.shape[:2]
+    a_out, b_out, left = np.zeros((count, n)), np.zeros(count), np.arange(count)
+    K = K if free else K + 1
+    a, b, f = np.zeros((count, n)), np.zeros(count), np.zeros((count, n))
+    cost, slope, curve = loss(f, y, C)
+    for step in range(_STEPS):
+        # (1 + curve K) da + curve db = slope - a, with a db that makes a sum to zero.
+        system = curve[:, :, None] * K
+        system[:, range(n), range(n)] += 1
+        u, v = np.moveaxis(np.linalg.solve(system, np.stack([slope - a, curve], 2)), 2, 0)
+        db = np.zeros(len(left))
+        if free:
+            np.divide((u + a).sum(1), v.sum(1), out=db, where=v.sum(1) > 0)
+        da = u - db[:, None] * v
+        df = _times(K, da) + db[:, None]
+
+        before = _half_square(a, b, f) + cost.sum(1)
+        fall = 2 * _half_square(da, b, f) - (slope * df).sum(1)  # negative
+        t = np.ones(len(left))
+        for _ in range(_HALVINGS):
+            at = a + t[:, None] * da, b + t * db, f + t[:, None] * df
+            cost, slope, curve = loss(at[2], y, C)
+            high = _half_square(*at) + cost.sum(1) > before + 1e-4 * t * fall + 1e-12 * before
+            if not high.any():
+                break
+            t[high] /= 2
+        a, b, f = at
+        if step == 0 and loss is _logistic:
+            # The first step stops short of wide margins, which Newton widens by one a step.
+            scale = _rescale(_half_square(a, b, f), f, y, C)
+            a, b, f = a * scale[:, None], b * scale, f * scale[:, None]
+            cost, slope, curve = loss(f, y, C)
+
+        done = np.abs(slope - a).max(1) <= 1e-11 * np.abs(a).max(1)
+        done |= (t == 1) & (np.abs(df).max(1) <= 1e-10 * np.abs(f).max(1))
+        a_out[left[done]], b_out[left[done]] = a[done], b[done]
+        if done.all():
+            return (a_out - a_out.mean(1, keepdims=True), b_out) if free else (a_out, a_out.sum(1))
+        if done.any():
+            left, K, a, b, f = (values[~done] for values in (left, K, a, b, f))
+            cost, slope, curve = (values[~done] for values in (cost, slope, curve))
+    raise InputError(
+        f"{len(left)} of {count} problems are not solved after {_STEPS} steps: the activations are "
+        f"too large or too small for C={C}; try solver='mean', or another C"
+    )
+
+
+def _half_square(a: Matrix, b: Matrix, f: Matrix) -> Matrix:
+    """Half the squared length of the vector, since f - b is K a."""
+    half: Matrix = (a * (f - b[:, None])).sum(1) / 2
+    return half
+
+
+def _rescale(half: Matrix, f: Matrix, y: Matrix, C: float) -> Matrix:
+    """Factors ``(B,)`` that bring vector and bias nearest to logistic's optimum: Newton again."""
+    scale = np.ones(len(f))
+    for _ in range(10):
+        _, slope, curve = _logistic(scale[:, None] * f, y, C)
+        excess, bend = 2 * scale * half - (slope * f).sum(1), 2 * half + (curve * f**2).sum(1)
+        step = np.divide(excess, bend, out=np.zeros(len(f)), where=bend > 0)
+        scale = np.clip(scale - step, scale / 2, scale * 4)
+    return scale
+
+
+def _times(K: Matrix, a: Matrix) -> Matrix:
+    return (K @ a[:, :, None])[:, :, 0]
+
+
+def _descend(K: Matrix, y: Matrix, seed: int) -> tuple[Matrix, Matrix]:
+    """Run scikit-learn's SGD on coordinates that have these scalar products.
+
+    Its path is the same in any rotation of the features, so n coordinates stand for millions.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import SGDClassifier
+
+    a, b = np.zeros(K.shape[:2]), np.zeros(len(K))
+    for index, (values, axes) in enumerate(zip(*np.linalg.eigh(K), strict=True)):
+        real = values > 1e-10 * values.max()
+        roots, axes = np.sqrt(values[real]), axes[:, real]
+        model = SGDClassifier(alpha=0.01, max_iter=1000, tol=1e-3, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(axes * roots, y)
+        a[index], b[index] = axes @ (model.coef_[0] / roots), model.intercept_[0]
+    return a, b

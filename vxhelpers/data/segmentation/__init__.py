@@ -1,0 +1,1 @@
+"""Clips cut into supervoxels."""

@@ -1,0 +1,1 @@
+"""Explanations against evidence: planted masks, deletion, randomisation, stability."""

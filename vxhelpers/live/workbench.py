@@ -1,0 +1,245 @@
+"""TCAV with concept clips dropped and added again: scores follow without a pass of the network.
+
+The state behind the live workbench, without any widget. Activations, Gram matrices and the products
+of gradients with activations are computed once (`vxhelpers.concepts.activations`,
+`vxhelpers.concepts.directional_derivatives`); fewer clips are fewer rows of them, so that vectors
+are found anew in the dual. The scores are those of `vxhelpers.concepts.tcav.tcav` on the reduced
+set.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vxhelpers.concepts.activations import collect, gram
+from vxhelpers.concepts.cav import FEWEST, fit
+from vxhelpers.concepts.directional_derivatives import derivatives
+from vxhelpers.concepts.permutation_tests import Statistic
+from vxhelpers.concepts.solvers import FROM_ORIGIN, SOLVERS, Solver
+from vxhelpers.concepts.tcav import RANDOM_SETS, Layer, Sensitivity, pairs, sensitivity
+from vxhelpers.data.clip import Clip
+from vxhelpers.errors import InputError, UnknownNameError
+from vxhelpers.io.cache import Store
+from vxhelpers.models.zoo import Model
+
+Matrix = npt.NDArray[np.float64]
+
+SHARE = 0.95  # of the scores of random sets that their interval holds
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is to be scored.
+
+    Parameters
+    ----------
+    concept
+        Name of a set.
+    dropped
+        Places of clips in it that are left out.
+    solver
+        How vectors are found (`vxhelpers.concepts.cav.fit`).
+    randoms
+        How many of the random sets are used, the first ones.
+    """
+
+    concept: str
+    dropped: frozenset[int] = frozenset()
+    solver: Solver = "mean"
+    randoms: int = RANDOM_SETS
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a choice comes to at one layer.
+
+    Parameters
+    ----------
+    layer
+        Its name.
+    sign_count, magnitude
+        Mean over the random sets that the concept is set against.
+    by_chance
+        For ``"sign_count"`` and ``"magnitude"`` the interval that holds 95 % of the scores of
+        random sets against each other.
+    accuracy
+        Held-out accuracy of the vectors, mean over the random sets.
+    separates
+        Share of the vectors that tell the concept from their random set.
+    clips, scored, randoms
+        Clips of the concept that are left, clips that are scored, and random sets.
+    degenerate
+        Why sign counts say little at this layer; empty where they do not.
+    """
+
+    layer: str
+    sign_count: float
+    magnitude: float
+    by_chance: Mapping[Statistic, tuple[float, float]]
+    accuracy: float
+    separates: float
+    clips: int
+    scored: int
+    randoms: int
+    degenerate: str
+
+
+class Workbench:
+    """A network, sets of clips, and clips of the class to be scored.
+
+    Parameters
+    ----------
+    model
+        A network of the zoo.
+    concepts, randoms
+        Names to clips: of one kind, still or moving, as they are set against each other; at least
+        one concept and two random sets.
+    clips
+        Scoring clips of the class; none of them a concept's.
+    target
+        The class.
+    layers
+        Names of probe layers.
+    store
+        Where activations are kept for the next time.
+
+    Raises
+    ------
+    InputError, UnknownNameError, NotFiniteError
+        As `vxhelpers.concepts.activations.collect` and
+        `vxhelpers.concepts.directional_derivatives.derivatives`; `InputError` also if there are too
+        few sets.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        concepts: Mapping[str, Sequence[Clip]],
+        randoms: Mapping[str, Sequence[Clip]],
+        clips: Sequence[Clip],
+        *,
+        target: str,
+        layers: Sequence[str],
+        store: Store | None = None,
+    ) -> None:
+        if not concepts or len(randoms) < RANDOM_SETS:
+            raise InputError(
+                f"{len(concepts)} concepts and {len(randoms)} random sets: at least one concept "
+                f"and {RANDOM_SETS} random sets are needed"
+            )
+        self.concepts, self.randoms = tuple(concepts), tuple(randoms)
+        held = collect(model, {**concepts, **randoms}, layers=layers, batch_size=16, store=store)
+        self.found = derivatives(model, clips, held, target=target)
+        self._held, self._device = held, model.device
+        self._sets = replace(held, layers={})
+        self._grams: dict[tuple[str, bool], Matrix] = {}
+        self._nulls: dict[tuple[str, Solver, int], Sensitivity] = {}
+        for layer in held.layers:
+            self._gram(layer, centre=True)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers, as given."""
+        return tuple(self._held.layers)
+
+    def size(self, concept: str) -> int:
+        """Clips of a concept, none dropped."""
+        if concept not in self.concepts:
+            raise UnknownNameError("concept", concept, self.concepts)
+        return len(self._sets.rows(concept))
+
+    def scores(self, choice: Choice) -> dict[str, Layer]:
+        """Score the clips that are left of a concept, at every layer; no pass of the network.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such concept or solver.
+        InputError
+            If fewer than 4 clips are left, there are not as many random sets, or a clip to drop
+            does not exist.
+        """
+        count = self.size(choice.concept)
+        if choice.solver not in SOLVERS:
+            raise UnknownNameError("solver", choice.solver, SOLVERS)
+        if not RANDOM_SETS <= choice.randoms <= len(self.randoms):
+            raise InputError(
+                f"{choice.randoms} random sets: there are {len(self.randoms)}, and {RANDOM_SETS} "
+                "at least are needed"
+            )
+        if any(not 0 <= place < count for place in choice.dropped):
+            raise InputError(f"{choice.concept} has clips 0 to {count - 1}: {choice.dropped}")
+        left = [place for place in range(count) if place not in choice.dropped]
+        if len(left) < FEWEST:
+            raise InputError(
+                f"{len(left)} clips of {choice.concept!r} are left: a concept vector needs "
+                f"{FEWEST}; take some back"
+            )
+        randoms = self.randoms[: choice.randoms]
+        sets = {name: self._sets.sets[name] for name in randoms}
+        rows = self._sets.sets[choice.concept][left]
+        reduced = replace(self._sets, sets={choice.concept: rows, **sets})
+        problems = pairs(reduced, [(choice.concept, name) for name in randoms])
+        found = {}
+        for name in self.layers:
+            K = self._gram(name, centre=choice.solver not in FROM_ORIGIN)
+            vectors = fit(K, problems, solver=choice.solver)
+            found[name] = Layer(
+                name,
+                (choice.concept,),
+                randoms,
+                self._gram(name, centre=True),
+                self.found[name].products,
+                {choice.solver: sensitivity(self.found, name, vectors)},
+                {choice.solver: self._null(name, choice.solver, choice.randoms)},
+                self.found[name].degenerate,
+            )
+        return found
+
+    def lines(self, choice: Choice) -> list[Line]:
+        """The scores as lines of a table, one a layer; raises as `scores`."""
+        lines, concept, solver = [], choice.concept, choice.solver
+        for name, layer in self.scores(choice).items():
+            held_out = layer.held_out(concept, solver)
+            statistics: tuple[Statistic, ...] = ("sign_count", "magnitude")
+            edge = (1 - SHARE) / 2
+            by_chance = {}
+            for statistic in statistics:
+                low, high = np.quantile(layer.null(statistic, solver), [edge, 1 - edge])
+                by_chance[statistic] = (float(low), float(high))
+            lines.append(
+                Line(
+                    name,
+                    float(layer.scores(concept, "sign_count", solver).mean()),
+                    float(layer.scores(concept, "magnitude", solver).mean()),
+                    by_chance,
+                    float(held_out.accuracy.mean()),
+                    float(held_out.separates.mean()),
+                    self.size(concept) - len(choice.dropped),
+                    len(self.found.clips),
+                    choice.randoms,
+                    layer.degenerate,
+                )
+            )
+        return lines
+
+    def _gram(self, layer: str, *, centre: bool) -> Matrix:
+        key = layer, centre
+        if key not in self._grams:
+            x: torch.Tensor = self._held.layers[layer]
+            self._grams[key] = gram(x, centre=centre, device=self._device)
+        return self._grams[key]
+
+    def _null(self, layer: str, solver: Solver, count: int) -> Sensitivity:
+        """Sensitivity to the vectors of all pairs of random sets, which no dropped clip changes."""
+        key = layer, solver, count
+        if key not in self._nulls:
+            problems = pairs(self._sets, [*combinations(self.randoms[:count], 2)])
+            K = self._gram(layer, centre=solver not in FROM_ORIGIN)
+            vectors = fit(K, problems, solver=solver, folds=None)
+            self._nulls[key] = sensitivity(self.found, layer, vectors)
+        return self._nulls[key]

@@ -1,0 +1,1 @@
+"""Networks with their preprocessing, labels and named layers; predictions; training."""

@@ -1,0 +1,1 @@
+"""From a task to weights with a model card."""

@@ -1,0 +1,1 @@
+"""Concepts discovered from supervoxels, scored, and tested by adding and removing them."""
