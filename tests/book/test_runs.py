@@ -300,10 +300,12 @@ HEAD = """# ---
 # ---
 # %% tags=["parameters"]
 """
-NOTES = "action = ''\nseed = 0\n# %%\nfrom vxhelpers import metrics\nmetrics.note('seed', seed)\n"
+NOTES = (
+    "action = ''\nseed = 0\n# %%\nfrom vxhelpers.book import results\nresults.note('seed', seed)\n"
+)
 SUMS = """results = None
 # %%
-from vxhelpers import results as found
+from vxhelpers.book import results as found
 table = found.metrics(results)
 print(*zip(table["action"], table["value"].astype(int)))
 """

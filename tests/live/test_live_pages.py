@@ -13,10 +13,10 @@ from browser import ARGUMENTS
 from servers import READY, RUN, SECONDS, lab, notebook, voila
 
 CELLS = (
-    "import os\nos.environ['VX_CACHE'] = {cache!r}\nfrom vxhelpers import widgets",
-    "widgets.explore(clips=2)",
-    "widgets.workbench(count=6, sets=3, scoring=6, objects=['racket', 'person'])",
-    "widgets.browse(clips=4, randoms=3, groups=3, test=2)",
+    "import os\nos.environ['VX_CACHE'] = {cache!r}\nfrom vxhelpers import live",
+    "live.explore(clips=2)",
+    "live.workbench(count=6, sets=3, scoring=6, objects=['racket', 'person'])",
+    "live.browse(clips=4, randoms=3, groups=3, test=2)",
 )
 TOLD = """root => ({
     alts: [...root.querySelectorAll("figure img")].map(i => i.alt),

@@ -50,9 +50,9 @@ def test_what_cannot_be_reviewed_is_said_in_the_cell(
 
 CELL = """import os
 from pathlib import Path
-from vxhelpers import widgets
+from vxhelpers import live
 Path("pid").write_text(str(os.getpid()))
-widgets.review({folder!r}, reviewer="anna")"""
+live.review({folder!r}, reviewer="anna")"""
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ KILLED = """
 import os, signal, sys
 import torch
 import learning
-from vxhelpers import train
+from vxhelpers.models.training import loop
 
 torch.set_num_threads(1)
 steps = 0
@@ -35,8 +35,8 @@ def interrupt(value, where):
         os.kill(os.getpid(), signal.SIGKILL)
     return finite(value, where)
 
-finite, train._finite = train._finite, interrupt
-train.fit(learning.model(), learning.bars(64, 0), learning.bars(16, 1), preset=learning.QUICK,
+finite, loop._finite = loop._finite, interrupt
+loop.fit(learning.model(), learning.bars(64, 0), learning.bars(16, 1), preset=learning.QUICK,
           seed=5, checkpoint_dir=sys.argv[1], progress=False)
 """
 
