@@ -1,5 +1,6 @@
-# make book    the rendered book, from nothing          make test    all tests, from nothing
-# make lab     the chapters in JupyterLab               make lint    ruff and mypy
+# make book    the rendered book, from nothing          make test    tests of a change, from nothing
+# make lab     the chapters in JupyterLab               make test-all  slow journeys as well
+# make lint    ruff and mypy
 # make pair    notebooks from their scripts             make weights train again what ships
 # make bench   the benchmarks                           make studies over training seeds: hours
 # make live    the live pages, through Voila            make clean   remove what was built
@@ -16,13 +17,19 @@ COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 export VX_CACHE ?= $(CURDIR)/$(BUILD)/cache
 export YOLO_AUTOINSTALL := false
 
-.PHONY: book test lab live lint pair weights bench studies pins clean setup
+.PHONY: book test test-all lab live lint pair weights bench studies pins clean setup
 
 book: $(READY)
 	$(BIN)/vx book --out $(BUILD) $(ARGS)
 
+# Slow journeys (browsers, clusters, killed processes) are left to test-all.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: $(READY)
+	$(PYTEST) $(ARGS)
 
 lab: $(READY)
 	$(BIN)/jupyter lab --ip 127.0.0.1 --notebook-dir book $(ARGS)

@@ -40,6 +40,7 @@ def clips(real: Path, tmp_path: Path) -> Path:
     return tmp_path / "clips.csv"
 
 
+@pytest.mark.slow
 def test_from_a_folder_to_maps(clips: Path, tmp_path: Path) -> None:
     data = open_data(clips)
     for label in VIDEOS:  # nothing of train is in val or test

@@ -40,6 +40,7 @@ def left_by(out: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_killed_at_a_random_moment_and_resumed_it_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

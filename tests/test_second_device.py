@@ -26,6 +26,7 @@ def answers(tmp_path_factory) -> dict[str, dict[str, object]]:
     return {one["question"]: one for one in lines}
 
 
+@pytest.mark.slow
 def test_all_answers_are_the_same_elsewhere(answers) -> None:
     assert {"Grad-CAM", "kernel SHAP", "deep Taylor", "Video-TCAV", "STCE"} <= set(answers)
     assert len(answers) >= 20

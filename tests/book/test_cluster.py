@@ -50,6 +50,7 @@ def workers(started: Path) -> Iterator[Any]:
         yield made
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle_changes_nothing(
     workers: Any, started: Path, tmp_path: Path
 ) -> None:
@@ -83,6 +84,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(
     assert [run.status for run in again] == ["kept", "kept"]  # asks no cluster
 
 
+@pytest.mark.slow
 def test_who_leaves_ends_what_runs(
     workers: Any, started: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +112,7 @@ def test_who_leaves_ends_what_runs(
     assert not heard, "something listens beyond loopback"
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_does_not_answer_is_named_within_seconds(tmp_path: Path) -> None:
     runner = cluster.on_scheduler("tcp://127.0.0.1:9", timeout=2)
     (job,) = runs.plan_jobs([(light.targets(1)[0], light.write(tmp_path))], out=tmp_path / "out")
@@ -215,6 +218,7 @@ echo "Submitted batch job $!"
 """
 
 
+@pytest.mark.slow
 def test_slurm_is_asked_for_workers_that_speak_in_secret(
     started: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +270,7 @@ WRITER = (
 )
 
 
+@pytest.mark.slow
 def test_the_cache_holds_with_many_writers(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
     writers = [

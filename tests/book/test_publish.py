@@ -117,6 +117,7 @@ def test_default_parameters_are_hidden_and_names_escaped(site: Path) -> None:
     assert "<pre><span></span>100 %" in text  # of what a progress bar wrote, the end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (800, True), (390, True)])
 @pytest.mark.parametrize("over", ["disk", "http"])
 def test_pages_ask_nobody_and_do_not_complain(
@@ -138,6 +139,7 @@ def test_pages_ask_nobody_and_do_not_complain(
             assert {"intro.html", f"{TENNIS.slug}/tiny.html", "search.html"} <= set(seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 def test_no_page_keeps_readers_out(site: Path, dark: bool) -> None:
     with visited(site, site.as_uri(), width=1280, dark=dark, still=True) as pages:
@@ -147,6 +149,7 @@ def test_no_page_keeps_readers_out(site: Path, dark: bool) -> None:
             assert not barriers(page), name
 
 
+@pytest.mark.slow
 def test_axe_core_does_find_a_barrier(site: Path) -> None:
     with visited(site, site.as_uri(), width=1280, dark=False) as pages:
         _, page = next(pages)
@@ -154,6 +157,7 @@ def test_axe_core_does_find_a_barrier(site: Path) -> None:
         assert any(told.startswith("image-alt (critical, 1)") for told in barriers(page))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over", ["disk", "http"])
 def test_a_reader_operates_what_pages_offer(site: Path, over: str) -> None:
     with served(site) if over == "http" else nullcontext(site.as_uri()) as base:  # noqa: SIM117
@@ -288,6 +292,7 @@ def test_vx_book_says_where_the_pages_are(done: list[Run], site: Path, cli: list
     assert "2 chapters: 2 kept, 0 run" in result.output
 
 
+@pytest.mark.slow
 def test_a_chapter_held_once_runs_for_another_class_when_told(
     cli: list[str], tmp_path: Path
 ) -> None:
@@ -328,6 +333,7 @@ def test_a_part_that_sums_up_stands_once_beside_those_of_the_classes(tmp_path: P
     assert told == [{"caption": "Sum", "chapters": [{"file": "single", "title": "Held once"}]}]
 
 
+@pytest.mark.slow
 def test_a_build_that_is_killed_takes_the_builder_with_it(
     done: list[Run], project: Path, tmp_path: Path
 ) -> None:

@@ -132,6 +132,7 @@ def test_a_failed_chapter_is_kept_apart(
     assert nbformat.read(run.failure.notebook, as_version=4).cells
 
 
+@pytest.mark.slow
 def test_a_killed_call_leaves_nothing_half_written_and_no_kernel(tmp_path: Path) -> None:
     started = tmp_path / "started"
     script = (
@@ -220,6 +221,7 @@ def test_another_detector_asks_for_a_run_only_where_it_is_used(first: list[Run],
     assert [run.status for run in run_chapters([(other, TINY)], out=out)] == ["kept"]
 
 
+@pytest.mark.slow
 def test_a_folder_of_concepts_and_recorded_studies_ask_for_a_run(tmp_path: Path) -> None:
     """Where a chapter uses them: by its parameter, and by the file's name in its text."""
     chapter, other = tmp_path / "a.py", tmp_path / "b.py"

@@ -377,6 +377,7 @@ def test_bad_input_is_named(clip, heat, draw, error, message):
         draw(clip, heat)
 
 
+@pytest.mark.slow
 def test_illustrations_in_a_browser(tmp_path, clip, heat):
     shown = everything(clip, heat)
     path = tmp_path / "page.html"

@@ -161,6 +161,7 @@ def test_gallery_shares_one_script(frames):
     assert text.count('class="vx-player"') == 5 and "--columns:3" in text
 
 
+@pytest.mark.slow
 def test_player_in_a_browser(tmp_path, frames, overlay, masks):
     whole = player(frames, fps=20, title="one", alt="a", overlay=overlay, outlines=masks, start_s=2)
     plain = player(frames, fps=20, title="plain", alt="a")
@@ -207,6 +208,7 @@ def test_player_in_a_browser(tmp_path, frames, overlay, masks):
         assert label.inner_text() == stopped
 
 
+@pytest.mark.slow
 def test_colours_and_values_in_the_browser_are_those_of_the_scale(tmp_path, overlay):
     grey = np.full((T, H, W, 3), 128, np.uint8)
     shown = player(grey, fps=8, title="t", alt="a", overlay=overlay, opacity=1)
@@ -224,6 +226,7 @@ def test_colours_and_values_in_the_browser_are_those_of_the_scale(tmp_path, over
         assert float(readout) == pytest.approx(overlay[0, 0, 10], abs=4 / 254)
 
 
+@pytest.mark.slow
 def test_nothing_is_wider_than_the_page(tmp_path, frames, overlay, masks):
     shown = player(frames, fps=8, title="A title " * 9, alt="a", overlay=overlay, outlines=masks)
     with opened(write(tmp_path / "page.html", gallery([shown] * 3, columns=3))) as page:
@@ -235,6 +238,7 @@ def test_nothing_is_wider_than_the_page(tmp_path, frames, overlay, masks):
                 assert element.evaluate("e => e.scrollWidth <= e.clientWidth")
 
 
+@pytest.mark.slow
 def test_frames_are_shown_without_script(tmp_path, frames):
     shown = player(frames, fps=8, title="t", alt="what it shows")
     path = tmp_path / "page.html"
@@ -245,6 +249,7 @@ def test_frames_are_shown_without_script(tmp_path, frames):
         assert not page.locator(".vx-controls").is_visible()
 
 
+@pytest.mark.slow
 def test_player_starts_where_a_notebook_inserts_it(tmp_path, frames):
     """A notebook sets innerHTML, which runs no script, and then puts fresh script elements in."""
     blank = tmp_path / "page.html"

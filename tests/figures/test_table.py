@@ -58,6 +58,7 @@ def test_numbers_of_any_kind_are_plain_and_never_minus_zero() -> None:
     assert [key for key, _ in shown] == ["0.5", "3", "", "-0.001", "2.0", "1.0"]
 
 
+@pytest.mark.slow
 def test_a_reader_sorts_by_click_and_by_keyboard(tmp_path: Path) -> None:
     with opened(write(tmp_path / "a.html", example())) as page:
         assert first_column(page) == list(NAMES)  # markup is text
@@ -88,6 +89,7 @@ def test_a_reader_sorts_by_click_and_by_keyboard(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_reader_filters_rows(tmp_path: Path) -> None:
     with opened(write(tmp_path / "a.html", example(filtered=True))) as page:
         field = page.get_by_label("Filter")
@@ -100,12 +102,14 @@ def test_a_reader_filters_rows(tmp_path: Path) -> None:
         assert len(first_column(page)) == 4
 
 
+@pytest.mark.slow
 def test_two_tables_do_not_know_of_each_other(tmp_path: Path) -> None:
     with opened(write(tmp_path / "a.html", example(), example())) as page:
         page.get_by_role("button", name="Clips").nth(1).click()
         assert first_column(page) == [*NAMES, NAMES[2], NAMES[0], NAMES[3], NAMES[1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_wide_table_scrolls_in_its_own_frame(tmp_path: Path, dark: bool) -> None:
     wide = table(
@@ -126,6 +130,7 @@ def test_a_wide_table_scrolls_in_its_own_frame(tmp_path: Path, dark: bool) -> No
         assert page.locator("tbody th").first.evaluate(left) < 20  # the name stays
 
 
+@pytest.mark.slow
 def test_without_script_it_is_a_plain_table(tmp_path: Path) -> None:
     plain = re.sub(
         r"<script>.*</script>", "", example(filtered=True)._repr_html_(), flags=re.DOTALL

@@ -43,6 +43,7 @@ def seen(page: object) -> list[str]:
     return [one.inner_text() for one in page.locator(".words:visible").all()]  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_a_reader_chooses_with_the_mouse_and_with_the_keyboard(tmp_path: Path) -> None:
     page_file = write(tmp_path / "a.html", choice(ONE, legend="Network", start="R3D"))
     with opened(page_file) as page:
@@ -59,6 +60,7 @@ def test_a_reader_chooses_with_the_mouse_and_with_the_keyboard(tmp_path: Path) -
         assert page.get_by_role("img", name="of Swin").count() == 0
 
 
+@pytest.mark.slow
 def test_the_second_list_offers_what_goes_with_the_first(tmp_path: Path) -> None:
     page_file = write(tmp_path / "a.html", choice(TWO, legend=("Network", "Question")))
     with opened(page_file) as page:
@@ -79,6 +81,7 @@ def test_the_second_list_offers_what_goes_with_the_first(tmp_path: Path) -> None
         assert question.input_value() == "where"
 
 
+@pytest.mark.slow
 def test_choices_on_one_page_and_within_each_other_do_not_disturb_each_other(
     tmp_path: Path,
 ) -> None:
@@ -93,6 +96,7 @@ def test_choices_on_one_page_and_within_each_other_do_not_disturb_each_other(
         assert seen(page) == ["all", "Swin"]
 
 
+@pytest.mark.slow
 def test_all_are_shown_without_script_and_on_paper(tmp_path: Path) -> None:
     page_file = write(tmp_path / "a.html", choice(ONE, legend="Network"))
     with opened(page_file) as page:
@@ -108,6 +112,7 @@ def test_all_are_shown_without_script_and_on_paper(tmp_path: Path) -> None:
         assert not page.locator("select").is_visible()
 
 
+@pytest.mark.slow
 def test_a_hidden_player_starts_when_it_is_chosen(tmp_path: Path) -> None:
     frames = np.zeros((4, 16, 16, 3), np.uint8)
     players = {name: player(frames, fps=4, title=name, alt=name) for name in ("one", "two")}
@@ -121,6 +126,7 @@ def test_a_hidden_player_starts_when_it_is_chosen(tmp_path: Path) -> None:
         assert page.locator(".vx-chosen .vx-time").inner_text().startswith("4/4")
 
 
+@pytest.mark.slow
 def test_nothing_is_wider_than_a_phone(tmp_path: Path) -> None:
     long = {"long " * 60: Words("a"), "b": Words("b")}
     page_file = write(tmp_path / "a.html", choice(long, legend="Network"))

@@ -125,6 +125,7 @@ def test_what_is_wrong_stands_in_place_of_the_widget(name: str) -> None:
         assert 'role="alert"' in found and text in found and "<b>" not in found
 
 
+@pytest.mark.slow
 def test_the_list_of_pages_asks_for_nothing(tmp_path: Path) -> None:
     pytest.importorskip("voila", reason="Voila is not installed")
     with (

@@ -274,6 +274,7 @@ def _accessibility(page: Any) -> None:
     assert texts and all(len(text) > 10 for text in texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lab", "voila"])
 def test_live_widgets(kind: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """One server and one kernel for all: they take longer to start than to be operated."""

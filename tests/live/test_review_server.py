@@ -124,6 +124,7 @@ def told(page: Any, text: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_review_with_the_keyboard_alone(address: str, folder: Path) -> None:
     with visited(address) as (page, asked):
         told(page, "Clip 1 of 4. 0 accepted, 0 rejected, 0 skipped, 4 not seen yet.")
@@ -170,6 +171,7 @@ def test_a_review_with_the_keyboard_alone(address: str, folder: Path) -> None:
             told(page, text)
 
 
+@pytest.mark.slow
 def test_elements_are_in_the_order_in_which_they_are_heard(address: str) -> None:
     with visited(address, width=390) as (page, _):
         told(page, "Clip 1")
@@ -214,6 +216,7 @@ GREEN = """() => {
 }"""
 
 
+@pytest.mark.slow
 def test_clips_play_in_a_loop_and_pause(address: str) -> None:
     with visited(address) as (page, _):
         told(page, "Clip 1")
@@ -226,6 +229,7 @@ def test_clips_play_in_a_loop_and_pause(address: str) -> None:
         assert page.evaluate(GREEN) == value
 
 
+@pytest.mark.slow
 def test_nothing_moves_for_a_reader_who_wants_it_so(address: str) -> None:
     with visited(address, still=True, dark=True) as (page, _):
         told(page, "Clip 1")
@@ -236,6 +240,7 @@ def test_nothing_moves_for_a_reader_who_wants_it_so(address: str) -> None:
         page.wait_for_function(f"({GREEN})() > 0")
 
 
+@pytest.mark.slow
 def test_a_press_that_is_held_or_comes_too_early_decides_nothing(
     address: str, folder: Path
 ) -> None:
@@ -251,6 +256,7 @@ def test_a_press_that_is_held_or_comes_too_early_decides_nothing(
         assert rows(folder) == [f"{IDS[0]},accept,anna"]
 
 
+@pytest.mark.slow
 def test_a_page_without_an_answer_says_so_and_tries_again(address: str, folder: Path) -> None:
     with visited(address) as (page, _):
         told(page, "Clip 1")
@@ -266,6 +272,7 @@ def test_a_page_without_an_answer_says_so_and_tries_again(address: str, folder: 
     assert rows(folder) == [f"{IDS[0]},accept,anna"]
 
 
+@pytest.mark.slow
 def test_names_from_files_are_text(tmp_path: Path, made: Path) -> None:
     nasty = "<img src=x onerror=alert(1)>"
     (tmp_path / "set" / nasty).mkdir(parents=True)

@@ -67,6 +67,7 @@ def address(tmp_path: Path, folder: Path) -> Iterator[tuple[str, Path]]:
         yield f"{server}/lab/tree/review.ipynb?token=secret", home
 
 
+@pytest.mark.slow
 def test_a_review_survives_the_death_of_its_kernel(
     address: tuple[str, Path], tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ def test_learns_what_only_time_tells(
     assert not trained.net.training
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_an_epoch_ends_as_if_undisturbed(
     sets: tuple[ClipSet, ClipSet], tmp_path: Path
 ) -> None:
