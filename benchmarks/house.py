@@ -3,7 +3,7 @@
     python benchmarks/house.py [CHECKOUT] [--against OTHER_CHECKOUT]
 
 Counts files, lines, rooms (entries of ``vxhelpers/``), arrows (pairs of rooms of which one imports
-the other), the longest modules, functions and signatures. Of chapters it counts lines of code, those
+the other), the longest modules, functions and signatures. Of chapters: lines of code, those
 in hidden cells, the longest visible cell, functions that chapters define, cells that put Markdown
 together, and ``# fmt: skip``. The last line is one JSON object.
 """
