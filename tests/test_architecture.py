@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 PACKAGE = Path(__file__).parents[1] / "vxhelpers"
 ARCHITECTURE = PACKAGE.parent / "ARCHITECTURE.md"
 
@@ -101,18 +99,17 @@ def test_the_check_sees_every_form_of_import() -> None:
     assert imports(ast.parse(text)) == {"models", "figures", "data"}
 
 
-@pytest.mark.parametrize("path", modules(), ids=dotted)
-def test_public_names_have_docstrings(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    assert ast.get_docstring(tree), "the module says nothing of its job"
+def test_modules_and_public_names_have_docstrings() -> None:
     definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    missing = [
-        node.name
-        for node in tree.body
-        if isinstance(node, definitions)
-        and not node.name.startswith("_")
-        and not ast.get_docstring(node)
-    ]
+    missing = []
+    for path in modules():
+        tree = ast.parse(path.read_text())
+        public = [n for n in tree.body if isinstance(n, definitions) and n.name[0] != "_"]
+        missing += [
+            f"{dotted(path)}.{getattr(node, 'name', '')}"
+            for node in (tree, *public)
+            if not ast.get_docstring(node)
+        ]
     assert not missing
 
 
