@@ -15,7 +15,7 @@
 # (concepts)=
 # # Concepts from video
 #
-# *Can a machine cut clips out of videos that show one thing moving, and the same thing still, so that
+# *Can a machine cut clips out of videos that show one thing in motion, and the same thing at rest, so that
 # we can ask a network which of the two it answers to?*
 #
 # :::{admonition} Card
@@ -225,7 +225,7 @@ Markdown(
 # ## The sets
 #
 # Some clips of the class are set aside first, to be scored later; concepts come from other videos, at
-# most one clip of an object from each. Every track becomes a *moving* clip and a *still* one, its best
+# most one clip of an object from each. Every track becomes a *dynamic* clip and a *static* one, its best
 # frame repeated, in two placements: {term}`in place`, where the box stays where it was in the frame, and
 # {term}`centred`, the paper's, where the crops lie on each other in the middle of a canvas as large as
 # the largest of them. All around is one colour, the mean of the videos. Two controls take the same
@@ -290,7 +290,7 @@ Markdown(
 # repeats. They are the first of their sets, each from another video; below them stand those of a
 # random set.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-still", "caption": "Spatial concepts: six clips of each object, and of a random set, as the network is shown them; below each the end of the name of the clip that it was cut from. Nothing moves, by design."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-static", "caption": "Spatial concepts: six clips of each object, and of a random set, as the network is shown them; below each the end of the name of the clip that it was cut from. Nothing moves, by design."}}
 net = zoo.load(model, weights=weights)
 seen_as = {"frames": 1, "resize": net.entry.resize, "crop": net.entry.crop}
 
@@ -300,7 +300,7 @@ def exemplars(kind):
     return made.select("concept", **options) + made.select("random", **options)[:1]
 
 
-stills = exemplars("still") if made else []
+stills = exemplars("static") if made else []
 filmstrips.filmstrip(
     {one.name: np.concatenate([view(clip, **seen_as) for clip in one.clips[:6]])
      for one in stills},
@@ -312,7 +312,7 @@ filmstrips.filmstrip(
 # %% [markdown]
 # ## Look at them: spatiotemporal concepts
 #
-# The same tracks, moving: the paper's Figure 6. Each moving clip knows its still twin, so that a
+# The same tracks, dynamic: the paper's Figure 6. Each dynamic clip knows its static twin, so that a
 # comparison of the two differs in movement alone.
 
 
@@ -328,8 +328,8 @@ def exhibit(one, k=0):
     )
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-moving", "caption": "Spatiotemporal concepts: the first track of each object in the figure before, moving, in place, and one of a random set. Press play."}}
-player.gallery([exhibit(one) for one in exemplars("moving")]) if made else nothing
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-dynamic", "caption": "Spatiotemporal concepts: the first track of each object in the figure before, dynamic, in place, and one of a random set. Press play."}}
+player.gallery([exhibit(one) for one in exemplars("dynamic")]) if made else nothing
 
 # %% [markdown]
 # ## In place or centred?
@@ -366,7 +366,7 @@ Markdown(
 
 # %%
 paths, length, side, aside = {}, {}, {}, {}
-for one in made.select("concept", kind="moving") if made else ():
+for one in made.select("concept", kind="dynamic") if made else ():
     key = one.concept.object, one.concept.placement
     clips = list(one.clips)
     ways = [crops.middles(clip, one.fill) for clip in clips]
@@ -430,7 +430,7 @@ Markdown(
 )  # fmt: skip
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-versions", "caption": "One track of the object that travels farthest: in place, centred, with its frames shuffled, and reversed. The last two are controls."}}
-wanted = ("moving", "moving centred", "shuffled", "reversed")
+wanted = ("dynamic", "dynamic centred", "shuffled", "reversed")
 player.gallery(
     [exhibit(made[f"{farthest} {version}"]) for version in wanted]
 ) if things else nothing
@@ -524,11 +524,11 @@ untrained = zoo.load(model, weights="random", labels=net.labels, seed=seed)
 own = net.labels.index(action)
 named, guessed = {}, {}
 for name in things:
-    for version in ("moving", "moving centred"):
+    for version in ("dynamic", "dynamic centred"):
         clips = made[f"{name} {version}"].clips_for(net.entry)
         named[name, version] = evaluate.predict(net, clips).argmax(1)
         guessed[name, version] = evaluate.predict(untrained, clips).argmax(1)
-for version in ("still", "shuffled", "reversed") if things else ():
+for version in ("static", "shuffled", "reversed") if things else ():
     clips = made[f"{farthest} {version}"].clips_for(net.entry)
     named[farthest, version] = evaluate.predict(net, clips).argmax(1)
 
@@ -543,16 +543,16 @@ def commonest(answers):
     return f"{said(net.labels[label])} ({count} of {len(answers)})"
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-placement", "caption": "Share of the moving concept clips that the network names as the class, in place and centred, with 95 % Wilson intervals; and the same with random weights."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-concepts-placement", "caption": "Share of the dynamic concept clips that the network names as the class, in place and centred, with 95 % Wilson intervals; and the same with random weights."}}
 charts.accuracies(
     {
-        f"{version.replace('moving', 'in place') if version == 'moving' else 'centred'}, {who}": {
+        f"{version.replace('dynamic', 'in place') if version == 'dynamic' else 'centred'}, {who}": {
             name: (a.value, a.low, a.high)
             for name in things
             for a in [of_class(answers[name, version])]
         }
         for who, answers in (("trained", named), ("random weights", guessed))
-        for version in ("moving", "moving centred")
+        for version in ("dynamic", "dynamic centred")
     },
     chance=1 / len(net.labels),
     units=f"named {action}",
@@ -561,8 +561,10 @@ charts.accuracies(
 
 # %% tags=["hide-input"]
 def changes(answers, name):
-    moved = int((answers[name, "moving"] != answers[name, "moving centred"]).sum())
-    n = len(answers[name, "moving"])
+    moved = int(
+        (answers[name, "dynamic"] != answers[name, "dynamic centred"]).sum()
+    )
+    n = len(answers[name, "dynamic"])
     low, high = stats.wilson(moved, n)
     return f"{moved / n:.2f} [{low:.2f}, {high:.2f}]"
 
@@ -570,15 +572,15 @@ def changes(answers, name):
 lines = ["| object | in place, most often | centred, most often | class changed by centring | "
          "the same, random weights |", "|---|---|---|---|---|"]  # fmt: skip
 for name in things:
-    lines.append(f"| {said(name)} | {commonest(named[name, 'moving'])} | "
-                 f"{commonest(named[name, 'moving centred'])} | {changes(named, name)} | "
+    lines.append(f"| {said(name)} | {commonest(named[name, 'dynamic'])} | "
+                 f"{commonest(named[name, 'dynamic centred'])} | {changes(named, name)} | "
                  f"{changes(guessed, name)} |")  # fmt: skip
 if things:
-    pixels = made[f"{things[0]} moving"].clips[0]
+    pixels = made[f"{things[0]} dynamic"].clips[0]
     plain = np.full_like(pixels.frames, record["fill"])
     void = Clip(plain, pixels.fps, "fill alone")
     pair = {
-        n: [of_class(named[n, v]) for v in ("moving", "moving centred")]
+        n: [of_class(named[n, v]) for v in ("dynamic", "dynamic centred")]
         for n in things
     }
     fewer = [said(n) for n, (a, b) in pair.items() if b.high < a.low]
@@ -593,7 +595,7 @@ Markdown(
        "No object's intervals are clear of each other.")
     + f"\n\nThe controls of {said(farthest)}, in place: "
     + ", ".join(f"*{v}* is most often {commonest(named[farthest, v])}"
-                for v in ("moving", "still", "shuffled", "reversed")) + "."
+                for v in ("dynamic", "static", "shuffled", "reversed")) + "."
     if things else "There are no concept clips to show to the network."
 )  # fmt: skip
 
@@ -644,7 +646,7 @@ Markdown(
 
 # %% [markdown]
 # Clips play in a loop; the keys A, R, S and U accept, reject, skip and undo. A decision holds for every
-# version of a track, still, moving and controls, and is kept in `review.csv` in the folder; rejected
+# version of a track, static, dynamic and controls, and is kept in `review.csv` in the folder; rejected
 # clips are left out when the folder is read. Any folder `<concept>/<video>` of clips that you filmed,
 # cut by hand or generated can be reviewed and used in the same way.
 #
@@ -652,7 +654,7 @@ Markdown(
 #
 # - A detector knows its labels and no others. There is no concept of what it has no word for, however
 #   much a network may rely on it: a swing, a rhythm, two things that touch.
-# - The box is not the thing. It holds ground and parts of other things, as {numref}`fig-concepts-still`
+# - The box is not the thing. It holds ground and parts of other things, as {numref}`fig-concepts-static`
 #   shows; what a network answers to may be in the corner of the crop.
 # - Tracks that end in doubt are lost, and not at random: the tables say of which label how many. A set
 #   shows the easy cases of its concept.
@@ -664,9 +666,9 @@ Markdown(
 #
 # ## Exercises
 #
-# 1. Why has the still twin the same canvas and the same length as the moving clip?
+# 1. Why has the static twin the same canvas and the same length as the dynamic clip?
 # 2. In which task would you expect centring to be harmless, and how would you check it?
-# 3. Make the moving concepts of another action: `vx run --action juggling --chapter concepts`. What
+# 3. Make the dynamic concepts of another action: `vx run --action juggling --chapter concepts`. What
 #    becomes of the tracks of the balls, and why?
 #
 # :::{dropdown} Solutions

@@ -30,8 +30,8 @@
 #
 # {cite:t}`kim2018tcav` asked networks about *concepts*: which way, among the activations of a layer, do
 # striped things lie, and does going that way make a zebra more likely? {cite:t}`saha2024exploring` took
-# the question to video, where a concept can move. Their claim, that moving concepts count for more than
-# still ones and the more so the deeper the layer, stands on four bar charts. We draw the same four for
+# the question to video, where a concept can move. Their claim, that dynamic concepts count for more than
+# static ones and the more so the deeper the layer, stands on four bar charts. We draw the same four for
 # the class at hand, and then do what they leave open: hold every score against chance, against controls
 # and against evidence that we planted ourselves.
 
@@ -150,8 +150,8 @@ Markdown(
 # %% [markdown]
 # ## The concepts at hand
 #
-# The sets of {doc}`concepts`: every tracked object moving and still, from the same tracks; its controls,
-# shuffled and reversed; and random sets of other things, moving and still. What is looked for where no
+# The sets of {doc}`concepts`: every tracked object dynamic and static, from the same tracks; its controls,
+# shuffled and reversed; and random sets of other things, dynamic and static. What is looked for where no
 # objects were named: labels that the detector tracks in at least a third of some clips of the class.
 
 # %%
@@ -186,7 +186,7 @@ def sets_of(data, action, detector, objects):
 def kinds_in(made, placement="in_place"):
     """For each kind of clips the concepts and random sets that are large enough."""
     found = {}
-    for kind in ("still", "moving"):
+    for kind in ("static", "dynamic"):
         concepts, randoms = (
             [s.name for s in made.select(role, kind=kind, placement=placement) if len(s) > 3]
             for role in ("concept", "random")
@@ -256,7 +256,7 @@ scores = {
 }  # fmt: skip
 
 # %% [markdown]
-# ## Still things: the paper's Figure 7
+# ## Static things: the paper's Figure 7
 #
 # *Relative* scores: a group of concepts with a random set among them, and the vector of each against all
 # the others, so that what they have in common cancels. Bars are sign counts with Wilson's 95 % interval
@@ -284,7 +284,7 @@ bars = {
 nothing = Markdown("*There are no such sets in this folder.*")
 
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-still", "caption": "Relative TCAV scores of still concepts by layer, input to output: each against all others and a random set. The paper's Figure 7 for the class at hand."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-static", "caption": "Relative TCAV scores of static concepts by layer, input to output: each against all others and a random set. The paper's Figure 7 for the class at hand."}}
 def relative_bars(kind):
     table, doubtful = bars[kind]
     return score_charts.bars(
@@ -292,13 +292,13 @@ def relative_bars(kind):
     )
 
 
-relative_bars("still") if "still" in bars else nothing
+relative_bars("static") if "static" in bars else nothing
 
 # %% [markdown]
-# ## Moving things: the paper's Figure 8
+# ## Dynamic things: the paper's Figure 8
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-moving", "caption": "Relative TCAV scores of moving concepts by layer, input to output: each against all others and a random set. The paper's Figure 8."}}
-relative_bars("moving") if "moving" in bars else nothing
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-dynamic", "caption": "Relative TCAV scores of dynamic concepts by layer, input to output: each against all others and a random set. The paper's Figure 8."}}
+relative_bars("dynamic") if "dynamic" in bars else nothing
 
 
 # %% tags=["hide-input"]
@@ -332,38 +332,38 @@ Markdown(
 )  # fmt: skip
 
 # %% [markdown]
-# ## Moving against still: the paper's Figure 9
+# ## Dynamic against static: the paper's Figure 9
 #
 # Now the two versions of one track against each other: the same pixels, with and without movement. Above
-# one half, more clips rise when activations go from still to moving than fall. The p beside it is of a
+# one half, more clips rise when activations go from static to dynamic than fall. The p beside it is of a
 # permutation test: the clips of both sets are dealt out anew, and p is the share of deals in which the two
 # lie as far apart along the class's gradients {cite:p}`phipson2010`; it is multiplied by the number of bars
 # (Bonferroni).
 
 # %%
 twins = [
-    (made[name].concept.object, name, still)
-    for name in kinds.get("moving", ([], []))[0]
-    for still in kinds.get("still", ([], []))[0]
-    if made[still].concept.object == made[name].concept.object
+    (made[name].concept.object, name, static)
+    for name in kinds.get("dynamic", ([], []))[0]
+    for static in kinds.get("static", ([], []))[0]
+    if made[static].concept.object == made[name].concept.object
 ]
 pairs, pair_p, pair_doubtful = {}, {}, []
-for thing, moving, still in twins:
+for thing, dynamic, static in twins:
     both = tcav(
-        net, held.only([moving, still, *kinds["moving"][1][:2]]), scoring.clips,
-        concepts=[moving, still], randoms=kinds["moving"][1][:2], target=action,
+        net, held.only([dynamic, static, *kinds["dynamic"][1][:2]]), scoring.clips,
+        concepts=[dynamic, static], randoms=kinds["dynamic"][1][:2], target=action,
         solvers=["mean"], batch_size=10,
     )  # fmt: skip
-    table, doubtful = group_scores(both, [moving, still])
-    pairs[thing] = table[moving]
-    pair_doubtful += [(thing, layer) for name, layer in doubtful if name == moving]
+    table, doubtful = group_scores(both, [dynamic, static])
+    pairs[thing] = table[dynamic]
+    pair_doubtful += [(thing, layer) for name, layer in doubtful if name == dynamic]
     for layer, found in both.layers.items():
         dealt = swapped(
-            found.products, both.sets[moving], both.sets[still], rng=rng, permutations=deals
+            found.products, both.sets[dynamic], both.sets[static], rng=rng, permutations=deals
         )  # fmt: skip
         pair_p[thing, layer] = bonferroni(dealt.p, len(twins) * len(layers))
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-twins", "caption": "Moving against still, the same tracks: share of clips whose logit rises from still to moving, for every object. The paper's Figure 9."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-twins", "caption": "Dynamic against static, the same tracks: share of clips whose logit rises from static to dynamic, for every object. The paper's Figure 9."}}
 score_charts.bars(
     pairs,
     doubtful=pair_doubtful,
@@ -399,7 +399,7 @@ Markdown(
     + "\n\nIn the last layer, movement pushes significantly towards the class for: "
     f"{said(', '.join(clear['up'])) or 'no object'}; away from it for: "
     f"{said(', '.join(clear['down'])) or 'no object'}. The paper's claim is the first, for every object."
-    if pairs else "There is no object with both a moving and a still set here."
+    if pairs else "There is no object with both a dynamic and a static set here."
 )  # fmt: skip
 
 # %% [markdown]
@@ -537,7 +537,7 @@ Markdown(
 # at most 0.05.
 
 # %%
-kind = "moving" if "moving" in kinds else "still"
+kind = "dynamic" if "dynamic" in kinds else "static"
 judge = scores[kind][deep]
 pool = np.concatenate([scores[kind].sets[name] for name in kinds[kind][1]])
 some = max(3, len(kinds[kind][1]))
@@ -575,7 +575,7 @@ def curve(name):
     return {x: (found[name, x].sign_count, found[name, x].low, found[name, x].high) for x in layers}  # fmt: skip
 
 
-shown = kinds.get("moving", kinds.get("still"))[0]
+shown = kinds.get("dynamic", kinds.get("static"))[0]
 score_charts.curves(
     {name: curve(name) for name in shown},
     doubtful=[pair for pair in greyed if pair[0] in shown],
@@ -601,7 +601,7 @@ Markdown(
 # %% [markdown]
 # ## Opened up: the clips behind a score
 #
-# A score is a count over clips, so it can be opened. We follow the moving concept with the largest effect
+# A score is a count over clips, so it can be opened. We follow the dynamic concept with the largest effect
 # in {numref}`fig-tcav-significance`: chosen after the fact, so what follows describes it and proves
 # nothing. These are the clips that it pushes up most, and least (or down).
 
@@ -756,7 +756,7 @@ f = untrained.get(star)
 Markdown(
     "\n".join(lines)
     + f"\n\nThe same verdict as *{said(star)}* have: {said(', '.join(same)) or 'none'}. Where a shuffled or "
-    "still version does as well, the score is not about that movement. "
+    "static version does as well, the score is not about that movement. "
     + ("" if f is None else
        f"With random weights, *{said(star)}* scores {f.sign_count:.2f} [{f.low:.2f}, {f.high:.2f}], effect "
        f"{f.effect:+.1f}, held-out accuracy {f.accuracy:.2f}: {f.verdict}. "
@@ -773,8 +773,8 @@ Markdown(
 # On the stage's *motion* task nothing but the racket's movement tells a forehand from the other classes;
 # on *static* nothing but the thing in hand and the place does, and movement follows one law in all classes
 # ({doc}`intro`). A ball flies through both and tells nothing. The networks learned their tasks
-# ({doc}`networks` shows how such a thing is checked). So, if TCAV says what decides: on *motion* the moving
-# racket must push more than the still one, and more forwards than backwards, where both move and every
+# ({doc}`networks` shows how such a thing is checked). So, if TCAV says what decides: on *motion* the dynamic
+# racket must push more than the static one, and more forwards than backwards, where both move and every
 # frame is the same; on *static* it must do neither; and the ball's movement must do nothing in either.
 # Other things of the scenes, arms, legs, people, tell what *any* movement does. The boxes are the stage's
 # own, for here the method is tested and not a detector; the same goes to networks that were never trained.
@@ -783,10 +783,10 @@ Markdown(
 planted = {"motion": "forehand", "static": "racket on court"}
 amounts = {"count": 8 if quick else 24, "sets": 2, "scoring": 12 if quick else 30}
 questions = {
-    "racket: moving, still": ("racket moving", "racket still"),
-    "racket: forwards, backwards": ("racket moving", "racket reversed"),
-    "ball: moving, still": ("ball moving", "ball still"),
-    "other things: moving, still": ("others moving", "others still"),
+    "racket: dynamic, static": ("racket dynamic", "racket static"),
+    "racket: forwards, backwards": ("racket dynamic", "racket reversed"),
+    "ball: dynamic, static": ("ball dynamic", "ball static"),
+    "other things: dynamic, static": ("others dynamic", "others static"),
 }
 
 
@@ -798,7 +798,7 @@ def planted_sets(task):
         controls=("reversed",), placements=("in_place",), **amounts,
     )  # fmt: skip
     sets = {s.name: [*s.clips] for s in made.sets.values()}
-    for kind in ("moving", "still"):
+    for kind in ("dynamic", "static"):
         sets[f"others {kind}"] = (
             sets[f"random {kind} 00"] + sets[f"random {kind} 01"]
         )
@@ -812,8 +812,8 @@ def ask(task, weights):
     network = zoo.load("stage_r3d", weights=weights, labels=stage.labels, seed=seed)
     kept = collect(network, sets, layers=four, batch_size=16)
     one = tcav(
-        network, kept, clips, concepts=["racket moving"], target=planted[task], folds=None,
-        randoms=["random still 00", "random still 01"], solvers=["mean"], batch_size=10,
+        network, kept, clips, concepts=["racket dynamic"], target=planted[task], folds=None,
+        randoms=["random static 00", "random static 01"], solvers=["mean"], batch_size=10,
     )  # fmt: skip
     answers = {}
     for question, pair in questions.items():
@@ -869,16 +869,16 @@ for task, w in answers:
         cells = (f"{v.value:+.2f}, " + (f"p = {p:.2g}: " if sure else "") + outcome(task, w, q, x)
                  for x in four for v, p, sure in [answers[task, w][q, x]])  # fmt: skip
         lines.append(f"| {task} | {'random' if w == 'random' else 'trained'} | {q} | {' | '.join(cells)} |")  # fmt: skip
-late, (still, back, ball, other) = four[-2:], questions
+late, (static, back, ball, other) = four[-2:], questions
 pushes = {key: [outcome(*key, x) for x in late] for key in (
     (task, w, q) for task, w in answers for q in questions)}  # fmt: skip
 quiet = {"null", "does not separate"}
 claims = {
-    "on *motion* the moving racket pushes more than the still one":
-        {*pushes["motion", "motion", still]} == {"towards"},
+    "on *motion* the dynamic racket pushes more than the static one":
+        {*pushes["motion", "motion", static]} == {"towards"},
     "and more forwards than backwards": {*pushes["motion", "motion", back]} == {"towards"},
     "on *static* it does neither": "towards" not in
-        pushes["static", "static", still] + pushes["static", "static", back],
+        pushes["static", "static", static] + pushes["static", "static", back],
     "the ball's movement is null on *motion*": {*pushes["motion", "motion", ball]} <= quiet,
     "and on *static*": {*pushes["static", "static", ball]} <= quiet,
     "untrained networks answer none of it": {
@@ -896,7 +896,7 @@ Markdown(
     + "; ".join(f"{claim}: **{'yes' if holds else 'no'}**" for claim, holds in claims.items())
     + f". {sum(claims.values())} of {len(claims)} hold. "
     + (f"Note that on *motion*, at {' and '.join(any_movement)}, other things push, too, when they move: "
-       "moving against still asks in part about movement as such, and forwards against backwards is the "
+       "dynamic against static asks in part about movement as such, and forwards against backwards is the "
        "cleaner question. " if any_movement else "")
     + ("" if all(claims.values()) else
        "**Where one does not hold, the score names something that we did not plant.** The network may use "
@@ -910,7 +910,7 @@ Markdown(
 # One network of one training seed proves little. The same questions were put to the four embedded networks
 # by a study that runs for hours, `studies/tcav_planted.py`; what follows is **recorded**, read from
 # `tcav_planted.json`, and not computed on this page. Its claims, each tested at all of the last third of a
-# network's layers, are stricter than those above: *movement* holds if the moving racket beats the still one
+# network's layers, are stricter than those above: *movement* holds if the dynamic racket beats the static one
 # by both classifiers, is separated from it, significantly, more than any random set's movement, and beats
 # itself played backwards.
 
@@ -921,16 +921,16 @@ cells = [cell for cell in record["cells"] if cell["boxes"] == "ground truth"]
 trained = [cell for cell in cells if cell["weights"] == "trained"]
 nets = [n for n in record["planned"]["nets"] if any(c["net"] == n for c in trained)]
 column = record["columns"]["pairs"].index("alignment")
-asked_there = {"still": "racket moving / racket still",
-               "backwards": "racket moving / racket reversed"}  # fmt: skip
+asked_there = {"static": "racket dynamic / racket static",
+               "backwards": "racket dynamic / racket reversed"}  # fmt: skip
 late_cosines = {}
 for cell in trained:
     for short, pair in asked_there.items():
         rows_of = cell["pairs"][pair][-cell["late"] :]
-        place_of = late_cosines.setdefault(f"{cell['task']}: moving, {short}", {})
+        place_of = late_cosines.setdefault(f"{cell['task']}: dynamic, {short}", {})
         place_of.setdefault(cell["net"], []).extend(row[column] for row in rows_of)
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-networks", "caption": "Recorded: cosine between the gradient and the vector from still, or backwards, to moving racket clips, for four networks trained on the planted tasks; means over training seeds and the last third of the layers, with the lowest and the highest."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-networks", "caption": "Recorded: cosine between the gradient and the vector from static, or backwards, to dynamic racket clips, for four networks trained on the planted tasks; means over training seeds and the last third of the layers, with the lowest and the highest."}}
 score_charts.bars(
     {
         question: {net: (np.mean(v), min(v), max(v)) for net, v in by_net.items()}

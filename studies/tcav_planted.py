@@ -4,7 +4,7 @@
 
 Every embedded network is trained on ``motion`` (only the racket's movement tells the classes apart)
 and on ``static`` (only the thing in hand and the place do), with several training seeds, and asked
-about the moving and the still racket, and about a ball that tells nothing. The boxes are the
+about the dynamic and the static racket, and about a ball that tells nothing. The boxes are the
 stage's own, so that what is tested is the method and not a detector; one network is asked again
 with the shipped detector's boxes. The same questions go to networks that were never trained.
 
@@ -38,7 +38,7 @@ What is written
 
 Tables map a name to one row a layer. ``against_random``: a concept against the random sets of its
 kind (verdicts as in `vxhelpers.concepts.assessment`). ``pairs``: a set against another, such as
-``"racket moving / racket still"``; above 0 in magnitude, above 0.5 in sign count the first one
+``"racket dynamic / racket static"``; above 0 in magnitude, above 0.5 in sign count the first one
 pushes more towards the class. ``p`` is of the magnitude along unit vectors, with labels dealt out
 anew: where the sets lie far apart every deal is about their difference, so that it has little power
 just there. ``p_twins`` is of the difference of the twins' linearised scores, not divided by its
@@ -46,7 +46,7 @@ length, with each track's two clips swapped at random: exact, and about nothing 
 two cells ever computed, C3D and R3D on motion with seed 0, had been seen with ``p`` alone when
 ``p_twins`` was added; the checks were regrouped then, too: ``towards`` left ``dynamic``, and the
 ball's check became three. By the first grouping both cells fail.)
-``random_pairs``: the random sets' moving clips against their still ones, which
+``random_pairs``: the random sets' dynamic clips against their static ones, which
 says what *any* movement does. ``group``: relative scores, each set of
 the group against all others (the paper's Figure 9).
 """
@@ -96,17 +96,17 @@ DETECTED = ("r3d",)  # asked again with a detector's boxes
 ALPHA = 0.05
 CONTROLS = ("shuffled", "reversed")
 KINDS = {
-    "moving": ("racket moving", "racket shuffled", "racket reversed", "ball moving"),
-    "still": ("racket still", "ball still"),
+    "dynamic": ("racket dynamic", "racket shuffled", "racket reversed", "ball dynamic"),
+    "static": ("racket static", "ball static"),
 }
 ALONE = ("ball reversed",)  # of no random set
-MOVES, BALL = "racket moving / racket still", "ball moving / ball still"
-TURNED, MIXED = "racket moving / racket reversed", "racket moving / racket shuffled"
-BALL_TURNED = "ball moving / ball reversed"
+MOVES, BALL = "racket dynamic / racket static", "ball dynamic / ball static"
+TURNED, MIXED = "racket dynamic / racket reversed", "racket dynamic / racket shuffled"
+BALL_TURNED = "ball dynamic / ball reversed"
 PAIRS = (MOVES, TURNED, MIXED, BALL, BALL_TURNED)
-CENTRED = ("racket moving centred / racket still centred",)
-GROUP = ("racket moving", "racket still", "ball moving", "ball still", "random moving 00")
-JUDGED = ("racket moving", "racket still", "ball moving", "ball still")
+CENTRED = ("racket dynamic centred / racket static centred",)
+GROUP = ("racket dynamic", "racket static", "ball dynamic", "ball static", "random dynamic 00")
+JUDGED = ("racket dynamic", "racket static", "ball dynamic", "ball static")
 COLUMNS = {
     "against_random": [
         "sign_count", "sign_count_low", "sign_count_high", "magnitude", "effect", "accuracy",
@@ -120,20 +120,20 @@ COLUMNS = {
     "group": ["sign_count", "magnitude", "accuracy"],
 }  # fmt: skip
 CLAIMS = {
-    "beats": "in the last third of the layers the moving racket scores above the still one: sign "
+    "beats": "in the last third of the layers the dynamic racket scores above the static one: sign "
     "count above 0.5 and magnitude above 0, by mean difference and by logistic regression",
-    "separates": "there the moving racket's vectors tell its held-out clips from the still ones "
+    "separates": "there the dynamic racket's vectors tell its held-out clips from the static ones "
     "(interval above chance), and more than half of those against random sets do from random ones",
-    "significant": "there the gap between a track's moving and still clip is above 0 by the test "
+    "significant": "there the gap between a track's dynamic and static clip is above 0 by the test "
     "of twins, corrected for all pairs and layers of the claims",
-    "controls": "there the gap exceeds that of each random set between its own moving and still "
-    "clips, and the moving racket beats its own clips played backwards, by the same test",
-    "dynamic": "all four: the moving racket beats the still one, and every control agrees",
-    "towards": "there the moving racket is found to push towards the class against random sets, "
+    "controls": "there the gap exceeds that of each random set between its own dynamic and static "
+    "clips, and the dynamic racket beats its own clips played backwards, by the same test",
+    "dynamic": "all four: the dynamic racket beats the static one, and every control agrees",
+    "towards": "there the dynamic racket is found to push towards the class against random sets, "
     "by the label-permutation test",
-    "distractor": "there the ball's movement is null: neither still nor played backwards does the "
-    "ball differ from itself moving, by the test of twins",
-    "distractor_movement": "there the gap between moving and still ball is no larger than what "
+    "distractor": "there the ball's movement is null: neither static nor played backwards does the "
+    "ball differ from itself dynamic, by the test of twins",
+    "distractor_movement": "there the gap between dynamic and static ball is no larger than what "
     "movement makes of random sets, or not significant",
     "distractor_random": "there neither ball concept is found to push towards the class against "
     "random sets",
@@ -439,12 +439,12 @@ def apart(
 
 
 def movement(held: Activations, found: Derivatives, layer: str) -> list[Any]:
-    """A row of ``random_pairs``: each random set's moving clips against its still ones."""
+    """A row of ``random_pairs``: each random set's dynamic clips against its static ones."""
     counts, sizes = [], []
     for name in held.sets:
-        if name.startswith("random moving"):
-            still = name.replace("moving", "still")
-            few, products, problem = apart(held, found, layer, name, still)
+        if name.startswith("random dynamic"):
+            static = name.replace("dynamic", "static")
+            few, products, problem = apart(held, found, layer, name, static)
             slopes = products @ fit(gram(few), [problem], folds=None).weights[0]
             counts.append((slopes > 0).mean())
             sizes.append(slopes.mean())
@@ -509,16 +509,16 @@ def checks(cell: Mapping[str, Any], task: str) -> dict[str, bool]:
             for row in moves
         ),
         "separates": all(row["accuracy_low"] > 0.5 for row in moves)
-        and "not separated" not in verdicts("racket moving"),
+        and "not separated" not in verdicts("racket dynamic"),
         "significant": all(row["magnitude"] > 0 and passes(row) for row in moves),
         "controls": all(above(row) and passes(row) for row in turned)
         and all(row["magnitude"] > most for row, most in zip(moves, highest, strict=True)),
-        "towards": {*verdicts("racket moving")} == {"towards"},
+        "towards": {*verdicts("racket dynamic")} == {"towards"},
         "distractor": not any(passes(row) for row in (*ball, *pairs(BALL_TURNED))),
         "distractor_movement": not any(
             passes(row) and row["magnitude"] > most for row, most in zip(ball, highest, strict=True)
         ),
-        "distractor_random": "towards" not in verdicts("ball moving") + verdicts("ball still"),
+        "distractor_random": "towards" not in verdicts("ball dynamic") + verdicts("ball static"),
     }
     parts = ("beats", "separates", "significant", "controls")
     found["dynamic"] = all(found[name] for name in parts)

@@ -1,8 +1,11 @@
 """A chapter that is as light as a chapter can be, for tests of what runs chapters."""
 
+import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from vxhelpers.book import results
 from vxhelpers.book.run_targets import Target
 
 _HEADER = (Path(__file__).parent / "tiny_book" / "tiny.py").read_text().split("# %%")[0]
@@ -73,3 +76,29 @@ def listening(pids: list[int]) -> set[str]:
                     held.add(str(entry.readlink()))
     loopback = ("0100007F:", "00000000000000000000000001000000:")
     return {a for s, a in sockets.items() if s in held and not a.startswith(loopback)}
+
+
+# Holds a build folder until it is killed.
+HOLDS = (
+    "import sys, time\nfrom pathlib import Path\nfrom vxhelpers.book.locks import hold\n"
+    "with hold(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
+)
+
+
+STAMPS = ("seconds", "startup", "clips", "peak_mib", "finished", "threads")
+
+
+def left_by(out: Path) -> dict[str, Any]:
+    """All that a run leaves but its time stamps: notebooks as bytes, records, results."""
+    found: dict[str, Any] = {}
+    for path in sorted((out / "runs").rglob("*")):
+        name = str(path.relative_to(out))
+        if path.suffix == ".ipynb":
+            found[name] = path.read_bytes()
+        elif path.is_file():
+            record = json.loads(path.read_text())
+            found[name] = {k: v for k, v in record.items() if k not in STAMPS}
+    table = results.read(out, every=True)
+    stamps = [*STAMPS[:2], "peak_mib", "finished", "threads", "clips_seconds"]
+    found["results"] = table.drop(columns=stamps).to_csv(index=False)
+    return found

@@ -10,24 +10,24 @@ from vxhelpers.data.manifest import Manifest, Row, write
 from vxhelpers.data.video import write_clip
 from vxhelpers.io.files import sha256
 
-IDS = tuple(f"racket-00{k}-moving" for k in range(4))
+IDS = tuple(f"racket-00{k}-dynamic" for k in range(4))
 BROKEN = IDS[2]
 
 
 def concept_folder(folder: Path, *, broken: bool = True) -> Path:
-    """Four tracks of a racket, each moving and still, and one random clip, in a folder.
+    """Four tracks of a racket, each dynamic and static, and one random clip, in a folder.
 
-    A clip's frames are of one grey value, ten times the frame's number; the third track's moving
-    clip is no video unless ``broken`` is false. The still clips come first in the manifest.
+    A clip's frames are of one grey value, ten times the frame's number; the third track's dynamic
+    clip is no video unless ``broken`` is false. The static clips come first in the manifest.
     """
     rows, facts = [], {}
-    for kind in ("still", "moving"):
+    for kind in ("static", "dynamic"):
         for k in range(4):
             clip_id = f"racket-00{k}-{kind}"
             rows.append(_clip(folder, clip_id, f"racket {kind}", "concept", 40 * k))
             facts[clip_id] = {"piece": f"racket-00{k}", "kind": kind, "control": ""}
-    rows.append(_clip(folder, "random-000-moving", "random moving 00", "random", 200))
-    facts["random-000-moving"] = {"piece": "random-000", "kind": "moving", "control": ""}
+    rows.append(_clip(folder, "random-000-dynamic", "random dynamic 00", "random", 200))
+    facts["random-000-dynamic"] = {"piece": "random-000", "kind": "dynamic", "control": ""}
     if broken:
         (folder / f"clips/{BROKEN}.mkv").write_bytes(b"no video at all " * 40)
     labels = list(dict.fromkeys(row.label for row in rows))

@@ -1,43 +1,25 @@
 """Killed and called again, a run comes to what an undisturbed one does, byte for byte."""
 
-import json
 import os
 import random
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import light
 import pytest
+from light import left_by
 
-from vxhelpers.book import results, runs
+from vxhelpers.book import runs
 from vxhelpers.io.code_digest import PACKAGE
 
-STAMPS = ("seconds", "startup", "clips", "peak_mib", "finished", "threads")
 CALL = (
     "import sys\nfrom pathlib import Path\nimport light\n"
     "from vxhelpers.book.runs import run_chapters\n"
     "pairs = [(target, Path(sys.argv[1])) for target in light.targets(2)]\n"
     "run_chapters(pairs, out=Path(sys.argv[2]))\n"
 )
-
-
-def left_by(out: Path) -> dict[str, Any]:
-    """All that a run leaves but its time stamps: notebooks as bytes, records, results."""
-    found: dict[str, Any] = {}
-    for path in sorted((out / "runs").rglob("*")):
-        name = str(path.relative_to(out))
-        if path.suffix == ".ipynb":
-            found[name] = path.read_bytes()
-        elif path.is_file():
-            record = json.loads(path.read_text())
-            found[name] = {k: v for k, v in record.items() if k not in STAMPS}
-    table = results.read(out, every=True)
-    stamps = [*STAMPS[:2], "peak_mib", "finished", "threads", "clips_seconds"]
-    found["results"] = table.drop(columns=stamps).to_csv(index=False)
-    return found
 
 
 @pytest.mark.slow

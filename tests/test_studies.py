@@ -158,7 +158,7 @@ def _perfect():
         },
         "random_pairs": rows(planted.COLUMNS["random_pairs"], highest=0.3),
         "against_random": {
-            name: rows(alone, verdict="towards" if name == "racket moving" else "chance")
+            name: rows(alone, verdict="towards" if name == "racket dynamic" else "chance")
             for name in planted.JUDGED
         },
     }
@@ -180,11 +180,11 @@ def test_the_claims_of_a_perfect_cell():
         ("pairs", planted.MOVES, "magnitude", 0.2, {"controls"}),  # any movement does as much
         ("pairs", planted.TURNED, "magnitude", -0.2, {"controls"}),
         ("pairs", planted.TURNED, "p_twins", 0.5, {"controls"}),
-        ("against_random", "racket moving", "verdict", "chance", {"towards"}),
-        ("against_random", "racket moving", "verdict", "not separated", {"towards", "separates"}),
+        ("against_random", "racket dynamic", "verdict", "chance", {"towards"}),
+        ("against_random", "racket dynamic", "verdict", "not separated", {"towards", "separates"}),
         ("pairs", planted.BALL, "p_twins", 0.002, {"distractor", "distractor_movement"}),
         ("pairs", planted.BALL_TURNED, "p_twins", 0.002, {"distractor"}),
-        ("against_random", "ball still", "verdict", "towards", {"distractor_random"}),
+        ("against_random", "ball static", "verdict", "towards", {"distractor_random"}),
     ],
 )
 def test_each_claim_is_broken_by_what_it_is_about(table, name, column, value, broken):

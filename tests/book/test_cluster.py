@@ -16,7 +16,7 @@ from typing import Any
 
 import light
 import pytest
-from test_resume import left_by
+from light import left_by
 
 from vxhelpers.book import cluster, results, runs
 from vxhelpers.book.run_config import Slurm

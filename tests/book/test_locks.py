@@ -7,16 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from light import HOLDS
 
 from vxhelpers.book.locks import hold
 from vxhelpers.errors import RunError
 from vxhelpers.io.code_digest import PACKAGE
 from vxhelpers.io.files import WriteError
-
-HOLDS = (
-    "import sys, time\nfrom pathlib import Path\nfrom vxhelpers.book.locks import hold\n"
-    "with hold(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
-)
 
 
 def _holding(out: Path) -> subprocess.Popen[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_locks import HOLDS
+from light import HOLDS
 from typer.testing import CliRunner
 
 from vxhelpers.book import runs

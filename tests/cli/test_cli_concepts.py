@@ -36,11 +36,11 @@ def test_make_writes_sets_and_says_how_they_were_found(made: tuple[Path, str]) -
     folder, output = made
     found = make.read(folder)
     assert set(found.sets) == {
-        *("racket moving", "racket still", "racket reversed"),
-        *(f"random {kind} {k:02d}" for kind in ("moving", "still") for k in range(2)),
+        *("racket dynamic", "racket static", "racket reversed"),
+        *(f"random {kind} {k:02d}" for kind in ("dynamic", "static") for k in range(2)),
     }
     assert "forehand, stage:motion, detector ground truth" in output
-    assert "3 of 3" in output and "random still, 2 sets" in output and "3 each" in output
+    assert "3 of 3" in output and "random static, 2 sets" in output and "3 each" in output
     assert f"vx concepts review {folder}" in output.replace("\n", "")
     assert "none of 9 clips reviewed by a person" in output
 
@@ -48,7 +48,7 @@ def test_make_writes_sets_and_says_how_they_were_found(made: tuple[Path, str]) -
 def test_list_shows_a_folder_and_what_was_decided(made: tuple[Path, str], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(made[0], tmp_path / "copy"))
     text = "clip_id,decision,reviewer,at\n"
-    text += "racket-000-moving,accept,anna,2026-03-01T12:30:00+00:00\n"
+    text += "racket-000-dynamic,accept,anna,2026-03-01T12:30:00+00:00\n"
     (folder / "review.csv").write_text(text)
     done = CliRunner().invoke(app, ["concepts", "list", str(folder)])
     assert done.exit_code == 0 and "racket reversed" in done.output

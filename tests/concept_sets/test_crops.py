@@ -43,17 +43,17 @@ def noise(frames: int = 6, height: int = 20, width: int = 30) -> Clip:
     return Clip(rng.integers(0, 256, (frames, height, width, 3), np.uint8), 10.0, "noise")
 
 
-MOVING = tracked([(1, 2, 5, 8), (3, 2, 9, 7), (6.4, 1.2, 9.9, 4.7)], start=2)
+DYNAMIC = tracked([(1, 2, 5, 8), (3, 2, 9, 7), (6.4, 1.2, 9.9, 4.7)], start=2)
 
 
 @pytest.mark.parametrize(
     "concept",
     [
         Concept("tennis racket"),
-        Concept("racket", "still"),
-        Concept("racket", "moving", "centred", "reversed"),
+        Concept("racket", "static"),
+        Concept("racket", "dynamic", "centred", "reversed"),
         Concept("racket", control="shuffled"),
-        Concept("random", "still", "centred", number=3),
+        Concept("random", "static", "centred", number=3),
         Concept("random", number=12),
     ],
     ids=lambda concept: concept.name,
@@ -66,7 +66,7 @@ def test_names_say_what_they_say(concept: Concept) -> None:
     ("name", "concept", "role"),
     [
         ("backhand", Concept("backhand"), "concept"),
-        ("a still life", Concept("a still life"), "concept"),
+        ("a static life", Concept("a static life"), "concept"),
         ("court 2", Concept("court 2"), "concept"),
         ("random 7", Concept("random", number=7), "random"),
         ("smash reversed", Concept("smash", control="reversed"), "control"),
@@ -75,6 +75,15 @@ def test_names_say_what_they_say(concept: Concept) -> None:
 def test_names_that_users_give_are_read(name: str, concept: Concept, role: str) -> None:
     assert Concept.parse(name) == concept
     assert concept.role == role
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("racket still", "static"), ("random moving centred 03", "dynamic")]
+)
+def test_an_old_word_is_named_with_the_new_one(name: str, word: str) -> None:
+    with pytest.raises(InputError, match=f"was renamed to '{word}'"):
+        Concept.parse(name)
+    assert Concept.parse("moving van dynamic").object == "moving van"
 
 
 def test_an_empty_name_is_none() -> None:
@@ -110,7 +119,7 @@ def test_a_long_track_is_cut_around_its_best_part() -> None:
 
 def test_in_place_keeps_the_boxes_and_fills_the_rest() -> None:
     clip = noise()
-    made = cut(piece(MOVING), clip, fill=FILL)
+    made = cut(piece(DYNAMIC), clip, fill=FILL)
     expected = np.empty((3, 20, 30, 3), np.uint8)
     expected[:] = FILL
     expected[0, 2:8, 1:5] = clip.frames[2, 2:8, 1:5]
@@ -122,7 +131,7 @@ def test_in_place_keeps_the_boxes_and_fills_the_rest() -> None:
 
 def test_centred_lays_the_crops_on_each_other_on_the_largest_canvas() -> None:
     clip = noise()
-    made = cut(piece(MOVING), clip, placement="centred", fill=FILL)
+    made = cut(piece(DYNAMIC), clip, placement="centred", fill=FILL)
     assert made.frames.shape == (3, 6, 6, 3)
     assert np.array_equal(made.frames[0, :, 1:5], clip.frames[2, 2:8, 1:5])
     assert np.array_equal(made.frames[1, 0:5], clip.frames[3, 2:7, 3:9])
@@ -132,26 +141,26 @@ def test_centred_lays_the_crops_on_each_other_on_the_largest_canvas() -> None:
 
 
 @pytest.mark.parametrize("placement", ["in_place", "centred"])
-def test_still_is_the_best_frame_on_the_moving_ones_canvas(placement: str) -> None:
-    surest = piece(replace(MOVING, confidence=np.array([0.1, 0.9, 0.2], np.float32)))
-    moving = cut(surest, noise(), placement=placement, fill=FILL)  # type: ignore[arg-type]
-    still = cut(surest, noise(), kind="still", placement=placement, fill=FILL)  # type: ignore[arg-type]
-    assert still.frames.shape == moving.frames.shape
-    assert (still.frames == moving.frames[1]).all()
-    assert (still.start_s, still.end_s) == (moving.start_s, moving.end_s)
+def test_static_is_the_best_frame_on_the_dynamic_ones_canvas(placement: str) -> None:
+    surest = piece(replace(DYNAMIC, confidence=np.array([0.1, 0.9, 0.2], np.float32)))
+    dynamic = cut(surest, noise(), placement=placement, fill=FILL)  # type: ignore[arg-type]
+    static = cut(surest, noise(), kind="static", placement=placement, fill=FILL)  # type: ignore[arg-type]
+    assert static.frames.shape == dynamic.frames.shape
+    assert (static.frames == dynamic.frames[1]).all()
+    assert (static.start_s, static.end_s) == (dynamic.start_s, dynamic.end_s)
 
 
 def test_controls_have_the_same_frames_in_another_order() -> None:
-    moving = cut(piece(MOVING), noise(), fill=FILL)
-    backwards = cut(piece(MOVING), noise(), control="reversed", fill=FILL)
-    assert np.array_equal(backwards.frames, moving.frames[::-1])
+    dynamic = cut(piece(DYNAMIC), noise(), fill=FILL)
+    backwards = cut(piece(DYNAMIC), noise(), control="reversed", fill=FILL)
+    assert np.array_equal(backwards.frames, dynamic.frames[::-1])
     for seed in range(40):  # one order of six is the one they had
         rng = np.random.default_rng(seed)
-        mixed = cut(piece(MOVING), noise(), control="shuffled", fill=FILL, rng=rng)
-        assert not np.array_equal(mixed.frames, moving.frames)
-        assert sorted(map(bytes, mixed.frames)) == sorted(map(bytes, moving.frames))
+        mixed = cut(piece(DYNAMIC), noise(), control="shuffled", fill=FILL, rng=rng)
+        assert not np.array_equal(mixed.frames, dynamic.frames)
+        assert sorted(map(bytes, mixed.frames)) == sorted(map(bytes, dynamic.frames))
     with pytest.raises(InputError, match="rng"):
-        cut(piece(MOVING), noise(), control="shuffled", fill=FILL)
+        cut(piece(DYNAMIC), noise(), control="shuffled", fill=FILL)
 
 
 def test_one_frame_can_only_be_shuffled_into_itself() -> None:
@@ -184,7 +193,7 @@ def test_boxes_that_are_tiny_or_leave_the_frame(
 
 def test_a_piece_of_another_clip_is_refused() -> None:
     with pytest.raises(InputError, match=r"noise: has 4 frames.*ends at frame 5.*row 'a'"):
-        cut(piece(MOVING), noise(frames=4), fill=FILL)
+        cut(piece(DYNAMIC), noise(frames=4), fill=FILL)
 
 
 @pytest.mark.parametrize(("shape", "border", "side"), [((4, 10), 1.0, 10), ((8, 6), 1.25, 10)])

@@ -46,7 +46,7 @@ def folder(original: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def brought(tmp_path: Path) -> Path:
     folder = tmp_path / "brought"
-    for k, name in enumerate(("backhand", "backhand still", "random 00", "random 01")):
+    for k, name in enumerate(("backhand", "backhand static", "random 00", "random 01")):
         for index in range(2):
             clip = squares.squares("racket", seed=2 * k + index)
             write_clip(clip, folder / name / f"{index}.mkv")
@@ -59,11 +59,11 @@ def decide(folder: Path, clip_id: str, decision: str) -> None:
 
 def test_a_folder_of_clips_is_a_concept_folder(brought: Path) -> None:
     found = read(brought)
-    assert list(found.sets) == ["backhand", "backhand still", "random 00", "random 01"]
+    assert list(found.sets) == ["backhand", "backhand static", "random 00", "random 01"]
     assert found["random 01"].concept == Concept("random", number=1)
-    assert [item.name for item in found.select("concept")] == ["backhand", "backhand still"]
-    assert found.twin("backhand").name == "backhand still"
-    assert found.twin("backhand still").name == "backhand"
+    assert [item.name for item in found.select("concept")] == ["backhand", "backhand static"]
+    assert found.twin("backhand").name == "backhand static"
+    assert found.twin("backhand static").name == "backhand"
     assert len(found["backhand"].clips) == 2 and found["backhand"].fill == GREY
     clip = found["backhand"].clips[1]
     assert np.array_equal(clip.frames, squares.squares("racket", seed=1).frames)
@@ -74,12 +74,12 @@ def test_a_folder_of_clips_is_a_concept_folder(brought: Path) -> None:
 def test_rejected_tracks_are_left_out_in_all_versions(folder: Path) -> None:
     before = read(folder)
     assert str(before.review).startswith("none of 4")
-    decide(folder, before["racket moving"].ids[0], "reject")
-    decide(folder, before["racket still"].ids[1], "accept")
+    decide(folder, before["racket dynamic"].ids[0], "reject")
+    decide(folder, before["racket static"].ids[1], "accept")
     after = read(folder)
     for item in after.select("concept") + after.select("control"):
         assert [facts["piece"] for facts in item.provenance] == ["racket-001"]
-    assert len(after["random moving 00"]) == 2
+    assert len(after["random dynamic 00"]) == 2
     assert set(after.left_out.values()) == {"rejected by a person"} and len(after.left_out) == 6
     counts = after.review
     assert (counts.accepted, counts.rejected, counts.unseen) == (1, 1, 2)
@@ -126,10 +126,10 @@ def test_unknown_sets_and_folders(brought: Path, tmp_path: Path) -> None:
 
 def test_networks_see_all_of_a_centred_clip(folder: Path) -> None:
     found, entry = read(folder), zoo.ENTRIES["swin3d_t"]  # resizes to 256, crops 224
-    centred = found["racket moving centred"]
+    centred = found["racket dynamic centred"]
     (clip, shown) = centred.clips[0], centred.clips_for(entry)[0]
     assert clip.frames.shape[1:3] == (9, 8) and shown.frames.shape[1:3] == (11, 11)
     assert np.array_equal(shown.frames[:, 1:10, 1:9], clip.frames)
     assert (shown.frames == 9).all(-1)[0].sum() == 11 * 11 - 72
-    in_place = found["racket moving"]
+    in_place = found["racket dynamic"]
     assert np.array_equal(in_place.clips_for(entry)[0].frames, in_place.clips[0].frames)

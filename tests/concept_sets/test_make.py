@@ -60,14 +60,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_every_version_is_there(made: ConceptFolder) -> None:
-    versions = [f"{word}{place}" for word in ("moving", "still") for place in ("", " centred")]
+    versions = [f"{word}{place}" for word in ("dynamic", "static") for place in ("", " centred")]
     orders = [f"{word}{place}" for word in ("shuffled", "reversed") for place in ("", " centred")]
     expected = {f"{name} {v}" for name in ("racket", "person") for v in versions + orders}
     expected |= {f"random {v} {k:02d}" for v in versions for k in range(2)}
     assert set(made.sets) == expected
     assert {len(item) for item in made.sets.values()} == {3}
-    assert len(made.select("concept", kind="moving", placement="in_place")) == 2
-    assert len(made.select("random", kind="still")) == 4
+    assert len(made.select("concept", kind="dynamic", placement="in_place")) == 2
+    assert len(made.select("random", kind="static")) == 4
     assert len(made.select("control", control="reversed")) == 4
 
 
@@ -79,7 +79,7 @@ def test_concepts_random_clips_and_scored_clips_share_no_video(
     for item in made.sets.values():
         for facts in item.provenance:
             videos[item.concept.role].add(facts["video"])
-            if item.name.startswith("random moving 0"):
+            if item.name.startswith("random dynamic 0"):
                 assert facts["piece"] not in pieces, "a random clip is in two sets"
                 pieces[facts["piece"]] = item.name
     scored = {video_of(row, tennis) for row in made.scoring}
@@ -93,19 +93,19 @@ def test_concepts_random_clips_and_scored_clips_share_no_video(
 def test_random_clips_are_of_the_same_modality_and_never_a_tested_concept(
     made: ConceptFolder,
 ) -> None:
-    for kind in ("moving", "still"):
+    for kind in ("dynamic", "static"):
         for item in made.select("random", kind=kind):  # type: ignore[arg-type]
             for clip, facts in zip(item.clips, item.provenance, strict=True):
                 assert facts["object"] not in ("racket", "person")
-                still = bool((clip.frames == clip.frames[0]).all())
-                assert still == (kind == "still")
-    moving = [facts["piece"] for facts in made["random moving 01"].provenance]
-    assert moving == [facts["piece"] for facts in made["random still 01"].provenance]
-    assert moving == [facts["piece"] for facts in made["random still centred 01"].provenance]
+                static = bool((clip.frames == clip.frames[0]).all())
+                assert static == (kind == "static")
+    dynamic = [facts["piece"] for facts in made["random dynamic 01"].provenance]
+    assert dynamic == [facts["piece"] for facts in made["random static 01"].provenance]
+    assert dynamic == [facts["piece"] for facts in made["random static centred 01"].provenance]
 
 
 def test_clips_are_what_the_provenance_says(made: ConceptFolder, tennis: DataSet) -> None:
-    item = made["racket moving"]
+    item = made["racket dynamic"]
     rows = {row.clip_id: row for row in tennis.rows()}
     fill = made.provenance["fill"]
     for clip, facts in zip(item.clips, item.provenance, strict=True):
@@ -124,12 +124,12 @@ def test_clips_are_what_the_provenance_says(made: ConceptFolder, tennis: DataSet
 
 
 def test_twins_are_linked_and_controls_to_their_track(made: ConceptFolder) -> None:
-    assert made.twin("racket moving centred").name == "racket still centred"
-    assert made.twin("racket still").name == "racket moving"
-    for name in ("racket still", "racket reversed", "racket shuffled"):
+    assert made.twin("racket dynamic centred").name == "racket static centred"
+    assert made.twin("racket static").name == "racket dynamic"
+    for name in ("racket static", "racket reversed", "racket shuffled"):
         twins = [facts["twin"] for facts in made[name].provenance]
-        assert tuple(twins) == made["racket moving"].ids
-    forward, backward = made["racket moving"].clips, made["racket reversed"].clips
+        assert tuple(twins) == made["racket dynamic"].ids
+    forward, backward = made["racket dynamic"].clips, made["racket reversed"].clips
     for clip, other in zip(forward, backward, strict=True):
         assert np.array_equal(clip.frames[::-1], other.frames)
     for clip, other in zip(forward, made["racket shuffled"].clips, strict=True):
@@ -140,7 +140,7 @@ def test_twins_are_linked_and_controls_to_their_track(made: ConceptFolder) -> No
 def test_the_folder_is_a_data_set(made: ConceptFolder) -> None:
     data = open_data(made.folder / "concepts.csv")
     assert data.manifest.splits == {"concept": 24, "control": 24, "random": 24}
-    assert list(data.labels)[:2] == ["racket moving", "racket still"]
+    assert list(data.labels)[:2] == ["racket dynamic", "racket static"]
     row = data.rows("random")[0]
     assert len(data.clip(row)) == 16 and len(row.sha256) == 64
     found = made.provenance["found"]["concept"]
@@ -174,8 +174,8 @@ def test_another_seed_gives_others(tennis: DataSet, made: ConceptFolder, tmp_pat
         seed=1,
         **SMALL | {"sets": 0, "fill": (0, 0, 0)},
     )
-    assert other["racket moving"].provenance[0]["video"] not in {
-        facts["video"] for facts in made["racket moving"].provenance
+    assert other["racket dynamic"].provenance[0]["video"] not in {
+        facts["video"] for facts in made["racket dynamic"].provenance
     }
     assert [row.clip_id for row in other.scoring] != [row.clip_id for row in made.scoring]
 
@@ -199,7 +199,7 @@ def test_the_cache_is_keyed_by_content(videos: DataSet, monkeypatch: pytest.Monk
     assert make(*arguments, detector=squares.DETECTOR, **NOTHING).folder == first.folder
     monkeypatch.setattr(gathering, "write_piece", written)
     other = make(*arguments, detector=squares.DETECTOR, **NOTHING | {"fill": (1, 2, 3)})
-    assert other.folder != first.folder and other["racket moving"].fill == (1, 2, 3)
+    assert other.folder != first.folder and other["racket dynamic"].fill == (1, 2, 3)
 
 
 def test_an_interrupted_run_leaves_nothing_half_made(
@@ -241,9 +241,9 @@ def test_detections_of_a_file_make_concepts(videos: DataSet, tmp_path: Path) -> 
         progress=progress,
     )
     assert bars == [3 * 4]
-    red = (np.array(squares.COLOURS["racket"]) == made["racket moving"].clips[0].frames).all(-1)
+    red = (np.array(squares.COLOURS["racket"]) == made["racket dynamic"].clips[0].frames).all(-1)
     assert red.sum(axis=(1, 2)).tolist() == [72] * 16
-    assert {facts["object"] for facts in made["random moving 00"].provenance} == {"book"}
+    assert {facts["object"] for facts in made["random dynamic 00"].provenance} == {"book"}
     colour = np.array(made.provenance["fill"])
     assert np.all(np.abs(colour - 110) < 15)
 
@@ -264,7 +264,7 @@ def test_too_few_clips_are_refused_with_what_would_help(videos: DataSet) -> None
     ):
         assert words in text
     made = make(*arguments, **options, allow_fewer=True)
-    assert len(made["racket moving"]) == 5 and len(made["person moving"]) == 6
+    assert len(made["racket dynamic"]) == 5 and len(made["person dynamic"]) == 6
     assert made.provenance["asked"]["racket"] == 6 and made.provenance["got"]["racket"] == 5
     assert made.provenance["options"]["allow_fewer"]
 
@@ -276,10 +276,10 @@ def test_too_few_random_clips(videos: DataSet, tmp_path: Path) -> None:
     made = make(
         videos, "tennis", ["racket"], **options, random_actions=["reading"], allow_fewer=True
     )
-    assert [len(made[f"random moving {k:02d}"]) for k in range(2)] == [3, 3]
+    assert [len(made[f"random dynamic {k:02d}"]) for k in range(2)] == [3, 3]
     options["random_per_video"] = 2
     made = make(videos, "tennis", ["racket"], **options, random_actions=["reading"])
-    assert [len(made[f"random moving {k:02d}"]) for k in range(2)] == [5, 5]
+    assert [len(made[f"random dynamic {k:02d}"]) for k in range(2)] == [5, 5]
     listed = {row.path for row in read_manifest(made.folder / "concepts.csv").rows}
     there = {x.relative_to(made.folder).as_posix() for x in made.folder.rglob("*.mkv")}
     assert there == listed
@@ -289,12 +289,12 @@ def test_random_clips_are_of_the_videos_that_concepts_leave(videos: DataSet) -> 
     options: Any = {"detector": squares.DETECTOR, **NOTHING, "sets": 1}
     options["random_actions"] = ["tennis"]  # of whose 6 videos the concept takes 3 of 5
     made = make(videos, "tennis", ["racket"], **options)
-    racket = {facts["video"] for facts in made["racket moving"].provenance}
-    random = {facts["video"] for facts in made["random moving 00"].provenance}
+    racket = {facts["video"] for facts in made["racket dynamic"].provenance}
+    random = {facts["video"] for facts in made["random dynamic 00"].provenance}
     scored = {row.sha256 for row in made.scoring}
     assert (len(racket), len(random), len(scored)) == (3, 3, 2)
     assert len(racket | random | scored) == 8
-    assert {facts["object"] for facts in made["random moving 00"].provenance} == {"person"}
+    assert {facts["object"] for facts in made["random dynamic 00"].provenance} == {"person"}
     with pytest.raises(InputError, match="random: 2 of 4"):
         make(videos, "tennis", ["racket"], **options | {"count": 4})
 
@@ -305,7 +305,7 @@ def test_tested_labels_are_random_in_other_actions_on_request(videos: DataSet) -
     with pytest.raises(InputError, match="random: 0 of 3"):
         make(videos, "tennis", ["person", "book"], **options | {"allow_fewer": True})
     made = make(videos, "tennis", ["person"], **options, random_targets=True, random_per_video=2)
-    found = {facts["object"] for facts in made["random moving 00"].provenance}
+    found = {facts["object"] for facts in made["random dynamic 00"].provenance}
     assert found == {"person", "book"}
 
 
@@ -328,7 +328,7 @@ def test_a_damaged_video_is_refused_or_recorded(videos: DataSet) -> None:
         make(videos, "tennis", ["racket"], **options)
     made = make(videos, "tennis", ["racket"], **options, skip_unreadable=True)
     assert list(made.provenance["found"]["concept"]["unreadable"]) == ["tennis-train3"]
-    assert "tennis-train3" not in {f["clip_id"] for f in made["racket moving"].provenance}
+    assert "tennis-train3" not in {f["clip_id"] for f in made["racket dynamic"].provenance}
 
 
 def test_names_that_are_unknown(tennis: DataSet) -> None:
@@ -354,8 +354,8 @@ def test_random_clips_of_another_data_set(tennis: DataSet, tmp_path: Path) -> No
         sets=1,
         scoring=2,
     )
-    assert {facts["action"] for facts in made["random still 00"].provenance} == {"sweeping floor"}
+    assert {facts["action"] for facts in made["random static 00"].provenance} == {"sweeping floor"}
     assert made.provenance["others"] == "stage:tennis"
-    assert read(made.folder)["racket still"].provenance[0]["action"] == "forehand"
+    assert read(made.folder)["racket static"].provenance[0]["action"] == "forehand"
     assert json.loads((made.folder / "provenance.json").read_text())["fill"] == [0, 0, 0]
-    assert isinstance(made["racket still"].clips[0], Clip)
+    assert isinstance(made["racket static"].clips[0], Clip)

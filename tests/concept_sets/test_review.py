@@ -50,12 +50,12 @@ def test_decisions_are_in_the_file_and_the_last_one_counts(folder: Path) -> None
 
 def test_a_decision_is_one_about_all_clips_of_the_track(folder: Path) -> None:
     state = review.load(folder)
-    assert state.one_each() == (*IDS, "random-000-moving")  # the moving ones, listed second
-    still = IDS[1].replace("moving", "still")
-    state = review.decide(state, still, "accept", reviewer="")
-    assert state.decided[IDS[1]].clip_id == still
+    assert state.one_each() == (*IDS, "random-000-dynamic")  # the dynamic ones, listed second
+    static = IDS[1].replace("dynamic", "static")
+    state = review.decide(state, static, "accept", reviewer="")
+    assert state.decided[IDS[1]].clip_id == static
     state = review.decide(state, IDS[1], "reject", reviewer="")
-    assert {state.decided[x].decision for x in (still, IDS[1])} == {"reject"}
+    assert {state.decided[x].decision for x in (static, IDS[1])} == {"reject"}
     assert state.counts() == review.Counts(0, 1, 0, 4)
 
 

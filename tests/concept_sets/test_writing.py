@@ -24,7 +24,10 @@ def piece() -> Piece:
 
 
 def test_versions() -> None:
-    assert versions_of(["in_place"], []) == [("moving", "in_place", ""), ("still", "in_place", "")]
+    assert versions_of(["in_place"], []) == [
+        ("dynamic", "in_place", ""),
+        ("static", "in_place", ""),
+    ]
     assert len(set(versions_of(["in_place", "centred"], ["shuffled", "reversed"]))) == 8
 
 
@@ -32,8 +35,8 @@ def test_clips_are_written_without_loss_and_by_seed(tmp_path: Path) -> None:
     clip, versions = squares.squares("racket", seed=0), versions_of(["centred"], ["shuffled"])
     rows = write_piece(tmp_path / "a", "racket-000", clip, piece(), versions, fill=FILL, seed=4)
     assert [row.clip_id for row in rows.values()] == [
-        "racket-000-moving-centred",
-        "racket-000-still-centred",
+        "racket-000-dynamic-centred",
+        "racket-000-static-centred",
         "racket-000-shuffled-centred",
     ]
     for (kind, placement, control), row in rows.items():
@@ -63,7 +66,7 @@ def test_the_listing_names_what_is_there_and_nothing_else_is(tmp_path: Path) -> 
         record={"fill": FILL, "data": "Schläger"},
     )
     manifest = read(tmp_path / "concepts.csv")
-    assert manifest.labels == ("racket moving", "racket still", "racket reversed")
+    assert manifest.labels == ("racket dynamic", "racket static", "racket reversed")
     assert [row.split for row in manifest.rows] == ["concept", "concept", "control"]
     there = {x.relative_to(tmp_path).as_posix() for x in tmp_path.rglob("*.mkv")}
     assert there == {row.path for row in manifest.rows}
@@ -75,7 +78,7 @@ def test_the_listing_names_what_is_there_and_nothing_else_is(tmp_path: Path) -> 
     assert (facts["start_s"], facts["end_s"]) == (1, 2)
     twins = {name: clip["twin"] for name, clip in record["clips"].items()}
     assert twins == {
-        "racket-000-moving": "racket-000-still",
-        "racket-000-still": "racket-000-moving",
-        "racket-000-reversed": "racket-000-moving",
+        "racket-000-dynamic": "racket-000-static",
+        "racket-000-static": "racket-000-dynamic",
+        "racket-000-reversed": "racket-000-dynamic",
     }

@@ -147,8 +147,8 @@ class Volume(Cells):
 
 
 def of_colours(kind):
-    """Things are redder (moving) or greener (still) than chance; the other thing is bluer."""
-    bases, up = [20, 40, 60, 80], {"moving": (50, 0), "still": (0, 50)}[kind]
+    """Things are redder (dynamic) or greener (static) than chance; the other thing is bluer."""
+    bases, up = [20, 40, 60, 80], {"dynamic": (50, 0), "static": (0, 50)}[kind]
     sets = {
         "thing": [colour(b + up[0], b + up[1], b) for b in bases],
         "other": [colour(b, b, b + 50) for b in bases],
@@ -165,23 +165,23 @@ def test_alignments_are_cosines_with_vectors_by_hand() -> None:
     with torch.inference_mode():
         p = model.logits(x).softmax(1).double().numpy()
     W = model.net.head.weight.detach().double().numpy()
-    expected = {"thing moving": [], "thing still": [], "other moving": []}
-    up = {"thing moving": (50, 0, 0), "thing still": (0, 50, 0), "other moving": (0, 0, 50)}
+    expected = {"thing dynamic": [], "thing static": [], "other dynamic": []}
+    up = {"thing dynamic": (50, 0, 0), "thing static": (0, 50, 0), "other dynamic": (0, 0, 50)}
     for k, target in enumerate((0, 2)):
         g = W[target] - p[k] @ W
         for name, step in up.items():
             vs = [(np.array(step) - j) / std for j in (1, 2)]
             cosines = [g @ v / np.linalg.norm(g) / np.linalg.norm(v) for v in vs]
             expected[name].append(np.mean(cosines))
-    np.testing.assert_allclose(found.thing["moving"], expected["thing moving"], atol=1e-4)
-    np.testing.assert_allclose(found.thing["still"], expected["thing still"], atol=1e-4)
-    np.testing.assert_allclose(found.other["moving"], expected["other moving"], atol=1e-4)
-    assert found.thing["moving"][0] > 0 > found.thing["moving"][1]
+    np.testing.assert_allclose(found.thing["dynamic"], expected["thing dynamic"], atol=1e-4)
+    np.testing.assert_allclose(found.thing["static"], expected["thing static"], atol=1e-4)
+    np.testing.assert_allclose(found.other["dynamic"], expected["other dynamic"], atol=1e-4)
+    assert found.thing["dynamic"][0] > 0 > found.thing["dynamic"][1]
 
 
 def test_what_goes_and_which_thing_is_before() -> None:
-    def of(moving, still):
-        return {"moving": np.array(moving), "still": np.array(still)}
+    def of(dynamic, static):
+        return {"dynamic": np.array(dynamic), "static": np.array(static)}
 
     found = Alignments(of([1, 1, 0.2, 0, 0.1], [0, 1, 0.6, 0, -0.1]), of([0, 1, 1, 0, 2], [9] * 5))
     np.testing.assert_allclose(found.gone, [1, 0, -0.5, 0, 1])
@@ -195,8 +195,8 @@ def test_tcav_answers_what_and_where_alone(static, monkeypatch) -> None:
     both = {"motion": ([0.9, 0.8], [0.1, 0.1]), "static": ([0.5, 0.5], [0.6, 0.6])}
 
     def oracle(one, folders):
-        moving, still = map(np.array, both[one.task])
-        return Alignments({"moving": moving, "still": still}, {"moving": still - 1})
+        dynamic, static = map(np.array, both[one.task])
+        return Alignments({"dynamic": dynamic, "static": static}, {"dynamic": static - 1})
 
     monkeypatch.setattr(planted_concepts, "aligned", oracle)
     monkeypatch.setattr(planted_concepts, "_clips", lambda *_: {})
@@ -220,10 +220,10 @@ def test_tcav_answers_what_and_where_alone(static, monkeypatch) -> None:
 def test_concept_clips_are_of_the_thing_in_hand_and_of_training_videos(static) -> None:
     folders = planted_concepts._clips(static, 4, 2, None)
     assert list(folders) == [2]
-    for kind in ("moving", "still"):
+    for kind in ("dynamic", "static"):
         sets = folders[2](kind)
         assert [*sets] == ["thing", "other", f"random {kind} 00", f"random {kind} 01"]
         assert all(len(clips) == 4 for clips in sets.values())
-    still, moving = folders[2]("still")["thing"][0], folders[2]("moving")["thing"][0]
-    assert (still.frames == still.frames[:1]).all()
-    assert not (moving.frames == moving.frames[:1]).all()
+    static, dynamic = folders[2]("static")["thing"][0], folders[2]("dynamic")["thing"][0]
+    assert (static.frames == static.frames[:1]).all()
+    assert not (dynamic.frames == dynamic.frames[:1]).all()

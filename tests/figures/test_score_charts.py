@@ -16,8 +16,8 @@ SCORES = {
 }
 ROW = Judged(0.9, 0.8, 1.0, (0.3, 0.7), 0.004, 3.2, True)
 PARTS = {
-    "moving": {"racket": np.array([1.0, 2, -1]), "elsewhere": np.array([0.5, -1, -2])},
-    "still": {"racket": np.zeros(3), "elsewhere": np.ones(3)},
+    "dynamic": {"racket": np.array([1.0, 2, -1]), "elsewhere": np.array([0.5, -1, -2])},
+    "static": {"racket": np.zeros(3), "elsewhere": np.ones(3)},
 }
 
 
@@ -98,11 +98,11 @@ def test_significance_fills_what_is_significant() -> None:
 
 def test_parts_stack_up_to_the_whole() -> None:
     shown = score_charts.parts(PARTS, seconds=1.5)
-    moving, still = shown.figure.axes
-    assert tops(moving) == [1, 2, -1, 1.5, -1, -3] and tops(still) == [0, 0, 0, 1, 1, 1]
-    assert middles(moving.patches[:3]) == [0.25, 0.75, 1.25]
-    assert moving.get_ylim() == still.get_ylim() and moving.get_title(loc="left") == "moving"
-    assert "moving: racket +2, elsewhere -2.5, largest at 1.25 s" in shown.alt
+    dynamic, static = shown.figure.axes
+    assert tops(dynamic) == [1, 2, -1, 1.5, -1, -3] and tops(static) == [0, 0, 0, 1, 1, 1]
+    assert middles(dynamic.patches[:3]) == [0.25, 0.75, 1.25]
+    assert dynamic.get_ylim() == static.get_ylim() and dynamic.get_title(loc="left") == "dynamic"
+    assert "dynamic: racket +2, elsewhere -2.5, largest at 1.25 s" in shown.alt
 
 
 def test_every_chart_is_one_picture_with_its_text_escaped() -> None:
@@ -110,7 +110,7 @@ def test_every_chart_is_one_picture_with_its_text_escaped() -> None:
         score_charts.bars(SCORES, units="<score>"),
         score_charts.curves(SCORES, units="<score>"),
         score_charts.significance({"<i>": ROW}),
-        score_charts.parts({"<i>": PARTS["moving"]}, seconds=1),
+        score_charts.parts({"<i>": PARTS["dynamic"]}, seconds=1),
     )
     for shown in illustrations:
         markup = shown._repr_html_()

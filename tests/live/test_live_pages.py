@@ -183,11 +183,11 @@ def _the_explorer_does_not_freeze_or_queue(page: Any) -> None:
 
 def _the_workbench(page: Any) -> None:
     widget = Widget(page, "workbench")
-    first = widget.until(lambda t: "racket moving: 6 clips against 3" in t["status"])
+    first = widget.until(lambda t: "racket dynamic: 6 clips against 3" in t["status"])
     assert len(first["rows"]) == 4 and "accuracy" in first["text"]
     thumbs = widget.root.locator("img:visible")
     assert thumbs.count() == 6
-    assert "Clip 1 of racket moving: first" in thumbs.first.get_attribute("alt")
+    assert "Clip 1 of racket dynamic: first" in thumbs.first.get_attribute("alt")
 
     widget.box("clip 1").uncheck()
     fewer = widget.until(lambda t: "5 clips against" in t["status"])
@@ -212,11 +212,11 @@ def _the_workbench(page: Any) -> None:
     widget.until(lambda t: "against 2 random sets" in t["status"])
     widget.choose("Layers", "layer2")
     assert [row[0] for row in widget.until(lambda t: len(t["rows"]) == 1)["rows"]] == ["layer2"]
-    widget.choose("Concept", "person moving")
-    widget.until(lambda t: "person moving" in t["status"])
-    widget.click("still")
-    widget.until(lambda t: "racket still: 6 clips" in t["status"])
-    page.wait_for_selector(".vx-workbench img[alt='Clip 1 of racket still: a still.']")
+    widget.choose("Concept", "person dynamic")
+    widget.until(lambda t: "person dynamic" in t["status"])
+    widget.click("static")
+    widget.until(lambda t: "racket static: 6 clips" in t["status"])
+    page.wait_for_selector(".vx-workbench img[alt='Clip 1 of racket static: one frame, repeated.']")
 
 
 def _the_browser(page: Any) -> None:

@@ -31,7 +31,7 @@ def test_a_review_is_a_row_of_messages(folder: Path) -> None:
     state = desk.answer({"do": "open"})
     assert (state["clip_id"], state["label"], state["title"]) == (
         IDS[0],
-        "racket moving",
+        "racket dynamic",
         "Review of rackets",
     )
     assert (state["position"], state["total"], state["decision"]) == (1, 4, "")
@@ -97,12 +97,12 @@ def test_errors_are_answers(folder: Path) -> None:
 
 def test_what_is_looked_at(folder: Path, tmp_path: Path) -> None:
     assert Desk(folder).ids == IDS
-    assert Desk(folder, everything=True).ids == (*IDS, "random-000-moving")
-    assert Desk(folder, concepts=["racket still"]).ids[0] == "racket-000-still"
+    assert Desk(folder, everything=True).ids == (*IDS, "random-000-dynamic")
+    assert Desk(folder, concepts=["racket static"]).ids[0] == "racket-000-static"
     with pytest.raises(UnknownNameError, match=r"unknown concept 'rackets'.*did you mean"):
         Desk(folder, concepts=["rackets"])
     with pytest.raises(InputError, match="ask for one of the two"):
-        Desk(folder, concepts=["racket still"], everything=True)
+        Desk(folder, concepts=["racket static"], everything=True)
 
 
 def test_two_reviewers_at_one_folder_keep_each_others_rows(folder: Path) -> None:

@@ -150,7 +150,7 @@ def test_a_review_with_the_keyboard_alone(address: str, folder: Path) -> None:
         told(page, "Clip 2 of 4. 1 accepted, 1 rejected")
         assert page.locator(".vx-badge").inner_text() == "rejected"
         assert page.evaluate("document.activeElement.getAttribute('aria-label')") == (
-            f"Clip 2 of 4: racket moving, {IDS[1]}, rejected"
+            f"Clip 2 of 4: racket dynamic, {IDS[1]}, rejected"
         )
         page.keyboard.press("Control+a")  # the browser's own
         page.keyboard.press("Tab")
@@ -201,7 +201,7 @@ def test_elements_are_in_the_order_in_which_they_are_heard(address: str) -> None
             *("Accept", "Reject", "Skip", "Undo", "Pause"),
             *("0.25×0.5×1×2×", "Previous", "Next"),
         ]
-        assert "racket moving: 6 frames, 0.5 seconds" in page.locator("canvas").get_attribute(
+        assert "racket dynamic: 6 frames, 0.5 seconds" in page.locator("canvas").get_attribute(
             "aria-label"
         )
         for width in (390, 1280):

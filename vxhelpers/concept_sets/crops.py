@@ -1,11 +1,11 @@
 """Concept clips: which tracks become one, and how their pixels are cut out of a video.
 
 After section 3.3 of Video-TCAV: a detector's tracks, cropped, are concepts that a network can be
-asked about. A *moving* concept is one tracked thing (spatiotemporal there), a *still* one its best
-frame, repeated (spatial there). Where we deviate: beside the paper's *centred* placement there is
-*in place*, which keeps the path through the picture; both versions of one track have the same
-canvas and length, so that movement is all that tells them apart; and a still clip is as long as its
-moving twin instead of three minutes, which is the same to a network that samples frames.
+asked about. A *dynamic* concept is one tracked thing (spatiotemporal there), a *static* one its
+best frame, repeated (spatial there). Where we deviate: beside the paper's *centred* placement there
+is *in place*, which keeps the path through the picture; both versions of one track have the same
+canvas and length, so that movement is all that tells them apart; and a static clip is as long as
+its dynamic twin instead of three minutes, which is the same to a network that samples frames.
 """
 
 import re
@@ -22,13 +22,14 @@ from vxhelpers.data.clip import Clip, reverse
 from vxhelpers.data.manifest import Row
 from vxhelpers.errors import InputError
 
-Kind = Literal["still", "moving"]
+Kind = Literal["static", "dynamic"]
 Placement = Literal["in_place", "centred"]
 Control = Literal["", "shuffled", "reversed"]
 Role = Literal["concept", "random", "control"]
 Colour = tuple[int, int, int]
 RANDOM = "random"
-_NAME = re.compile(r"(.+?)(?: (still|moving|shuffled|reversed))?( centred)?(?: (\d+))?")
+_RENAMED = {"still": "static", "moving": "dynamic"}  # the papers' words
+_NAME = re.compile(r"(.+?)(?: (static|dynamic|shuffled|reversed))?( centred)?(?: (\d+))?")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Concept:
     object
         The detector's label, or ``"random"``.
     kind
-        ``"moving"``: the track. ``"still"``: its best frame, repeated.
+        ``"dynamic"``: the track. ``"static"``: its best frame, repeated.
     placement
         ``"in_place"``: the box stays where it is in the frame. ``"centred"``: the crops lie on
         each other in the middle, on a canvas as high and wide as the largest of them.
@@ -51,7 +52,7 @@ class Concept:
     """
 
     object: str
-    kind: Kind = "moving"
+    kind: Kind = "dynamic"
     placement: Placement = "in_place"
     control: Control = ""
     number: int | None = None
@@ -65,23 +66,25 @@ class Concept:
 
     @property
     def name(self) -> str:
-        """Such as ``"racket moving"``, ``"racket reversed centred"``, ``"random still 03"``."""
+        """Such as ``"racket dynamic"``, ``"racket reversed centred"``, ``"random static 03"``."""
         place = " centred" if self.placement == "centred" else ""
         number = "" if self.number is None else f" {self.number:02d}"
         return f"{self.object} {self.control or self.kind}{place}{number}"
 
     @classmethod
     def parse(cls, name: str) -> "Concept":
-        """Read a name; one without a word for it is a moving concept, as it lies in its frame."""
+        """Read a name; one without a word for it is a dynamic concept, as it lies in its frame."""
         match = _NAME.fullmatch(name.strip())
         if match is None:
-            raise InputError(f"{name!r} names no concept; write for instance 'racket moving'")
+            raise InputError(f"{name!r} names no concept; write for instance 'racket dynamic'")
         thing, word, centred, number = match.groups()
+        if (old := thing.rpartition(" ")[2]) in _RENAMED and word is None:
+            raise InputError(f"{name!r}: {old!r} was renamed to {_RENAMED[old]!r}; rename the set")
         if number is not None and thing != RANDOM:
             thing, number = f"{thing} {number}" if word is None else thing, None
         return cls(
             thing,
-            "still" if word == "still" else "moving",
+            "static" if word == "static" else "dynamic",
             "centred" if centred else "in_place",
             "shuffled" if word == "shuffled" else "reversed" if word == "reversed" else "",
             None if number is None else int(number),
@@ -143,7 +146,7 @@ def cut(
     piece: Piece,
     clip: Clip,
     *,
-    kind: Kind = "moving",
+    kind: Kind = "dynamic",
     placement: Placement = "in_place",
     control: Control = "",
     fill: Colour,
@@ -156,7 +159,7 @@ def cut(
     piece, clip
         What, out of the whole clip of ``piece.row``.
     kind, placement, control
-        As in :class:`Concept`. The still version has the canvas and the length of the moving one.
+        As in :class:`Concept`. The static version has the canvas and the length of the dynamic one.
     fill
         R, G, B around the boxes.
     rng
@@ -180,7 +183,7 @@ def cut(
             f"cut it out of the clip of row {piece.row.clip_id!r}"
         )
     boxes = _whole_pixels(track.boxes, height, width)
-    order = [piece.best] * len(boxes) if kind == "still" else list(range(len(boxes)))
+    order = [piece.best] * len(boxes) if kind == "static" else list(range(len(boxes)))
     canvas = height, width
     if placement == "centred":
         canvas = int((boxes[:, 3] - boxes[:, 1]).max()), int((boxes[:, 2] - boxes[:, 0]).max())

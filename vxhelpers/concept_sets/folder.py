@@ -4,8 +4,8 @@ A concept folder is a data set like any other: ``concepts.csv`` with its card (t
 is its concept's name, the split its role), lossless clips, and ``provenance.json``, as
 :func:`vxhelpers.concept_sets.make.make` writes it. Clips that were filmed, cut by hand or generated
 are concept sets too: a folder ``<concept>/<video>`` is all it takes. Concepts whose name begins
-with ``random`` are random sets; ``still``, ``shuffled``, ``reversed`` and ``centred`` at the end of
-a name say what its clips are (see :meth:`vxhelpers.concept_sets.crops.Concept.parse`).
+with ``random`` are random sets; ``static``, ``shuffled``, ``reversed`` and ``centred`` at a name's
+end say what its clips are (see :meth:`vxhelpers.concept_sets.crops.Concept.parse`).
 """
 
 import json
@@ -127,7 +127,7 @@ class ConceptFolder:
         ]
 
     def twin(self, name: str) -> ConceptSet:
-        """The still set of a moving one's tracks, and the other way round.
+        """The static set of a dynamic one's tracks, and the other way round.
 
         Raises
         ------
@@ -135,7 +135,7 @@ class ConceptFolder:
             If the folder has none.
         """
         concept = self[name].concept
-        kind: Kind = "still" if concept.kind == "moving" else "moving"
+        kind: Kind = "static" if concept.kind == "dynamic" else "dynamic"
         other = replace(concept, kind=kind, control="")
         found = [item for item in self.sets.values() if item.concept == other]
         return found[0] if found else self[other.name]

@@ -81,7 +81,7 @@ def make(
     data, action
         The videos, and the class.
     objects
-        Labels of the detector: each becomes a moving and a still concept, with its controls.
+        Labels of the detector: each becomes a dynamic and a static concept, with its controls.
     detector
         As :func:`vxhelpers.concept_sets.detector.load_detector` takes it, or loaded, or ``"ground
         truth"`` for the stage's own boxes.

@@ -1,7 +1,7 @@
 """What a person decided about the clips of a concept folder, kept beside them in ``review.csv``.
 
 The file is a log (see :mod:`vxhelpers.concept_sets.review_log`), in which the last row of a clip
-counts. Where several clips show one track (moving and still, in place and centred, controls), as
+counts. Where several clips show one track (dynamic and static, in place and centred, controls), as
 ``provenance.json`` tells, a decision about one of them is one about them all. A row has the SHA-256
 of the file that was seen: where a clip has been replaced under its old name, the old decision no
 longer counts.
@@ -80,7 +80,7 @@ class Review:
         The rows of ``review.csv``.
     tracks
         Clip ids to the track that they show, for clips that are one of several.
-    moving
+    dynamic
         Ids of the clips that show their track as it moves, where that is known.
     unreadable
         Clip ids to what is wrong with their file, as far as it is known without decoding.
@@ -90,7 +90,7 @@ class Review:
     data: DataSet
     log: tuple[Decision, ...]
     tracks: Mapping[str, str] = field(default_factory=dict)
-    moving: frozenset[str] = frozenset()
+    dynamic: frozenset[str] = frozenset()
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -110,12 +110,12 @@ class Review:
         return {clip_id: last[track] for clip_id, track in tracks.items() if track in last}
 
     def one_each(self, rows: Sequence[Row] | None = None) -> tuple[str, ...]:
-        """Ids of one clip a track, the moving one where there is one, of some rows or of all."""
+        """Ids of one clip a track, the dynamic one where there is one, of some rows or of all."""
         shown: dict[str, str] = {}
         for row in self.data.manifest.rows if rows is None else rows:
             track = self.tracks.get(row.clip_id, row.clip_id)
             known = shown.setdefault(track, row.clip_id)
-            if known not in self.moving and row.clip_id in self.moving:
+            if known not in self.dynamic and row.clip_id in self.dynamic:
                 shown[track] = row.clip_id
         return tuple(shown.values())
 
@@ -176,13 +176,13 @@ def load(folder: str | Path, data: DataSet | None = None) -> Review:
         data, unreadable = _open(folder)
     facts = _facts(folder / PROVENANCE)
     tracks = {clip_id: str(fact["piece"]) for clip_id, fact in facts.items() if "piece" in fact}
-    moving = {
+    dynamic = {
         clip_id
         for clip_id, fact in facts.items()
-        if fact.get("kind") == "moving" and not fact.get("control")
+        if fact.get("kind") == "dynamic" and not fact.get("control")
     }
     log = review_log.read(folder / FILE, _ids(data))
-    return Review(folder, data, log, tracks, frozenset(moving), unreadable)
+    return Review(folder, data, log, tracks, frozenset(dynamic), unreadable)
 
 
 def reload(review: Review) -> Review:

@@ -21,10 +21,11 @@ Version = tuple[Kind, Placement, Control]
 
 
 def versions_of(placements: Sequence[Placement], controls: Sequence[Control]) -> list[Version]:
-    """What is made of a piece: moving and still in every placement, and controls of the moving."""
-    kinds: tuple[Kind, ...] = ("moving", "still")
+    """What is made of a piece: dynamic and static in every placement, and controls of the
+    dynamic."""
+    kinds: tuple[Kind, ...] = ("dynamic", "static")
     found: list[Version] = [(kind, place, "") for place, kind in product(placements, kinds)]
-    return found + [("moving", place, control) for place, control in product(placements, controls)]
+    return found + [("dynamic", place, control) for place, control in product(placements, controls)]
 
 
 def write_piece(
@@ -93,7 +94,7 @@ def write_listing(
     clips: dict[str, dict[str, Any]] = {}
     for concept, titles in groups:
         version = concept.kind, concept.placement, concept.control
-        other: Kind = "moving" if concept.kind == "still" or concept.control else "still"
+        other: Kind = "dynamic" if concept.kind == "static" or concept.control else "static"
         for title in titles:
             row = files[title][version]
             rows.append(replace(row, label=concept.name, split=concept.role))

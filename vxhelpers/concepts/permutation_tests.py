@@ -163,12 +163,12 @@ def swapped(
 ) -> Chance:
     """Deal the clips of two sets out anew, and look how far they lie apart along the gradients.
 
-    For one set against another, such as a thing moving and the same thing still. The statistic is
-    the magnitude before it is divided by the length of the vector, so it has the same sign. In
+    For one set against another, such as the dynamic and the static clips of a thing. The statistic
+    is the magnitude before it is divided by the length of the vector, so it has the same sign. In
     `permuted` every deal is divided by its own length: a deal that mixes two sets which lie far
     apart is a small step along the line between them, and counts in full once it is divided. With
-    one counterpart that costs most of the power (at the last layer of a network that knows
-    movement from stillness, p = 0.11 instead of 0.001). Exact where clips are exchangeable.
+    one counterpart that costs most of the power (at the last layer of a network that knows movement
+    from stillness, p = 0.11 instead of 0.001). Exact where clips are exchangeable.
 
     Parameters
     ----------

@@ -3,7 +3,7 @@
 Both explain a class by concepts, so that their answers about a clip are made here. STCE's concepts
 are painted into a clip: a map like any other, asked all questions
 (`vxhelpers.evaluation.planted.judge`). Video-TCAV has no map. It answers *what*, by the vectors of
-moving and of still clips of the thing in hand, and *where* only as far as things go; it is not
+dynamic and of static clips of the thing in hand, and *where* only as far as things go; it is not
 asked *when*. `ANSWERS` says how its answers are made: beside those of maps they are other
 quantities with the same chance level.
 """
@@ -43,19 +43,19 @@ from vxhelpers.stce.masking import fill_values, masks_of, rendered
 from vxhelpers.stce.score import Scores, score
 
 Values = npt.NDArray[np.float64]
-Kind = Literal["moving", "still"]
+Kind = Literal["dynamic", "static"]
 
 FAMILY = "concepts"
 RECIPE = replace(SMALL, segments=(15, 30), concepts=10, nearest=12, steps=4)
 TASKS = ("motion", "static")  # planted so that a thing in hand decides
 OTHER = "ball"  # a thing in both of them that never decides
-KINDS: tuple[Kind, ...] = ("moving", "still")
+KINDS: tuple[Kind, ...] = ("dynamic", "static")
 ANSWERS: Mapping[Question, str] = {
-    "where": "share of clips whose gradient is better aligned with the moving thing in hand than "
-    "with the moving ball, which decides nothing",
-    "what": "area under the ROC curve of how much better than with the still thing the gradient is "
-    "aligned with the moving one, over the sum of both: clips of the motion task against clips of "
-    "the static one",
+    "where": "share of clips whose gradient is better aligned with the dynamic thing in hand than "
+    "with the dynamic ball, which decides nothing",
+    "what": "area under the ROC curve of how much better than with the static thing the gradient "
+    "is aligned with the dynamic one, over the sum of both: clips of the motion task against clips "
+    "of the static one",
 }
 
 
@@ -261,7 +261,7 @@ class Alignments:
     def gone(self) -> Values:
         """``(N,)``: what `vxhelpers.evaluation.localisation.gone` is to maps, 1 where only movement
         counts."""
-        a, b = self.thing["moving"], self.thing["still"]
+        a, b = self.thing["dynamic"], self.thing["static"]
         total = np.abs(a) + np.abs(b)
         found: Values = np.where(total > 0, (a - b) / np.where(total > 0, total, 1), 0.0)
         return found
@@ -269,7 +269,7 @@ class Alignments:
     @property
     def where(self) -> Values:
         """``(N,)``: 1 where the thing is before the other one, 0 where behind, one half if tied."""
-        a, b = self.thing["moving"], self.other["moving"]
+        a, b = self.thing["dynamic"], self.other["dynamic"]
         found: Values = (a > b) + (a == b) / 2
         return found
 
@@ -280,10 +280,10 @@ def video_tcav(
     """Ask Video-TCAV *what* decides, and *where* as far as things go (see `ANSWERS`).
 
     For each class, `count` training clips of the thing in hand are cut out by the stage's own
-    boxes, in place, moving and still, and as many of the ball; each is set against ``sets`` random
-    ones of the same kind, by mean difference. Alignments are of the log-probability's gradient, and
-    means over the last third of the layers with space and time. Clips of one class share their
-    vectors, so that intervals speak of other clips alone, not of other concept clips.
+    boxes, in place, dynamic and static, and as many of the ball; each is set against ``sets``
+    random ones of the same kind, by mean difference. Alignments are of the log-probability's
+    gradient, and means over the last third of the layers with space and time. Clips of one class
+    share their vectors, so that intervals speak of other clips alone, not of other concept clips.
 
     Tasks other than `TASKS` are not asked: where the ground decides, no clip of it can be cut out.
     A line's seconds are those of all passes and vectors, over the clips explained; making the

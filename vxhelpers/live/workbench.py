@@ -96,7 +96,7 @@ class Workbench:
     model
         A network of the zoo.
     concepts, randoms
-        Names to clips: of one kind, still or moving, as they are set against each other; at least
+        Names to clips: of one kind, static or dynamic, as they are set against each other; at least
         one concept and two random sets.
     clips
         Scoring clips of the class; none of them a concept's.

@@ -26,7 +26,7 @@ from vxhelpers.models import zoo
 from vxhelpers.models.samples import draw
 
 LAYERS = 4  # the last ones with space and time, as in the chapter
-KINDS: tuple[Kind, ...] = ("moving", "still")
+KINDS: tuple[Kind, ...] = ("dynamic", "static")
 
 
 @shown
@@ -270,9 +270,9 @@ class View:
         kind, concept = key
         frames = pixels(self.net, self.net.prepare(clip))[0]
         last = len(frames) - 1
-        chosen = [0, last // 2, last] if kind == "moving" else [last // 2]
+        chosen = [0, last // 2, last] if kind == "dynamic" else [last // 2]
         told = f"Clip {place + 1} of {concept}: " + (
-            "first, middle and last frame." if kind == "moving" else "a still."
+            "first, middle and last frame." if kind == "dynamic" else "one frame, repeated."
         )
         return image(np.concatenate(frames[chosen], axis=1), alt=told, side=64 * len(chosen))
 
