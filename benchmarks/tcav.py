@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from torchvision.models.video.swin_transformer import PatchEmbed3d, SwinTransformer3d
 
 from vxhelpers.concepts.activations import collect
-from vxhelpers.concepts.tcav import tcav
+from vxhelpers.concepts.tcav import TcavSettings, tcav
 from vxhelpers.data.clip import Clip
 from vxhelpers.models import zoo
 
@@ -203,7 +203,7 @@ def ours(w: Work) -> Any:
         concepts=w.concepts,
         randoms=w.randoms,
         target=TARGET,
-        batch_size=w.batch,
+        settings=TcavSettings(batch_size=w.batch),
     )
 
 
@@ -283,8 +283,7 @@ def check(w: Work) -> None:
         concepts=few.concepts,
         randoms=few.randoms,
         target=TARGET,
-        solvers=["linear_svc"],
-        folds=None,
+        settings=TcavSettings(solvers=("linear_svc",), folds=None),
     )
     handle.remove()
     expected = sum(map(len, few.sets.values())) + len(few.scoring)
@@ -294,7 +293,8 @@ def check(w: Work) -> None:
     order = list(few.sets)
     for name in STAGES:
         layer = found[name]
-        counts = [*layer.opinions["linear_svc"].sign_count, *layer.nulls["linear_svc"].sign_count]
+        ours_and_null = layer.sensitivities["linear_svc"], layer.nulls["linear_svc"]
+        counts = np.concatenate([found.sign_count for found in ours_and_null])
         for (a, b), count in zip(few.pairs, counts, strict=True):
             scores = theirs[f"{order.index(a)}-{order.index(b)}"][name]
             if abs(float(scores["sign_count"][0]) - count) > 1e-6:

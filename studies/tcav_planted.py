@@ -21,8 +21,8 @@ What is written
     Nets, seeds and tasks of the study, and the cells that are not there (each ``net``, ``task``,
     ``seed``, ``weights``, ``boxes``).
 ``options``, ``actions``, ``claims``
-    What all cells have in common: numbers of clips and deals; the class that is explained in each
-    task; and what is claimed of each task, as a sentence for every check.
+    What all cells have in common: numbers of clips and permutations; the class that is explained in
+    each task; and what is claimed of each task, as a sentence for every check.
 ``columns``
     Names of the columns of the tables ``against_random``, ``pairs``, ``random_pairs``, ``group``.
 ``runs``
@@ -39,10 +39,10 @@ What is written
 Tables map a name to one row a layer. ``against_random``: a concept against the random sets of its
 kind (verdicts as in `vxhelpers.concepts.assessment`). ``pairs``: a set against another, such as
 ``"racket dynamic / racket static"``; above 0 in magnitude, above 0.5 in sign count the first one
-pushes more towards the class. ``p`` is of the magnitude along unit vectors, with labels dealt out
-anew: where the sets lie far apart every deal is about their difference, so that it has little power
-just there. ``p_twins`` is of the difference of the twins' linearised scores, not divided by its
-length, with each track's two clips swapped at random: exact, and about nothing else. (The first
+pushes more towards the class. ``p`` is of the magnitude along unit vectors, with labels permuted:
+where the sets lie far apart every permutation is about their difference, so that it has little
+power just there. ``p_twins`` is of the difference of the twins' linearised scores, not divided by
+its length, with each track's two clips swapped at random: exact, and about nothing else. (The first
 two cells ever computed, C3D and R3D on motion with seed 0, had been seen with ``p`` alone when
 ``p_twins`` was added; the checks were regrouped then, too: ``towards`` left ``dynamic``, and the
 ball's check became three. By the first grouping both cells fail.)
@@ -75,9 +75,14 @@ from vxhelpers.concept_sets.tracking import TRUTH
 from vxhelpers.concepts.activations import Activations, collect, gram
 from vxhelpers.concepts.assessment import assess
 from vxhelpers.concepts.cav import Problem, against, cosine, fit
-from vxhelpers.concepts.directional_derivatives import Derivatives, derivatives
+from vxhelpers.concepts.directional_derivatives import (
+    Derivatives,
+    derivatives,
+    directional_derivative,
+)
 from vxhelpers.concepts.permutation_tests import permuted
-from vxhelpers.concepts.tcav import tcav
+from vxhelpers.concepts.sensitivity import tcav_score
+from vxhelpers.concepts.tcav import TcavSettings, tcav
 from vxhelpers.data.clip import Clip
 from vxhelpers.data.datasets import open_data
 from vxhelpers.errors import VxError
@@ -348,11 +353,12 @@ def compute(
             concepts=names,
             randoms=randoms,
             target=target,
-            batch_size=batch,
+            settings=TcavSettings(batch_size=batch),
         )
         for item in assess(scores, rng=rng, m=m, permutations=options.permutations):
-            row = [item.sign_count, item.low, item.high, item.magnitude, item.effect]
-            row += [item.accuracy, item.agreement, item.verdict.p, item.verdict.outcome]
+            score = item.score
+            row = [score.sign_count, score.low, score.high, score.magnitude, score.effect]
+            row += [item.cav.accuracy[0], item.cav.agreement, item.verdict.p, item.verdict.outcome]
             concepts.setdefault(item.concept, []).append(tidy(row))
     pairs = {
         pair: [tidy(compare(held, found, layer, pair, rng, options)) for layer in layers]
@@ -399,23 +405,23 @@ def compare(
     few, products, problem = apart(held, found, layer, a, b)
     K = gram(few)
     mean, logistic = (fit(K, [problem], solver=solver) for solver in ("mean", "logistic"))
-    slopes, others = products @ mean.weights[0], products @ logistic.weights[0]
+    slopes, others = (directional_derivative(products, v.weights)[0] for v in (mean, logistic))
     lengths = found[layer].lengths
-    dealt = permuted(
+    test = permuted(
         K, products, problem.positive, [problem.negative], rng=rng,
         permutations=options.permutations,
     )["magnitude"]  # fmt: skip
     assert mean.held_out is not None
     return [
-        (slopes > 0).mean(),
-        slopes.mean(),
+        tcav_score(slopes),
+        tcav_score(slopes, "magnitude"),
         np.where(lengths > 0, slopes / np.where(lengths > 0, lengths, 1), 0).mean(),
         mean.held_out.accuracy[0],
         mean.held_out.low[0],
-        dealt.p,
+        test.p,
         swapped(products[:, problem.positive] - products[:, problem.negative], rng),
-        (others > 0).mean(),
-        others.mean(),
+        tcav_score(others),
+        tcav_score(others, "magnitude"),
         cosine(K, mean, logistic)[0],
     ]
 
@@ -445,9 +451,10 @@ def movement(held: Activations, found: Derivatives, layer: str) -> list[Any]:
         if name.startswith("random dynamic"):
             static = name.replace("dynamic", "static")
             few, products, problem = apart(held, found, layer, name, static)
-            slopes = products @ fit(gram(few), [problem], folds=None).weights[0]
-            counts.append((slopes > 0).mean())
-            sizes.append(slopes.mean())
+            cav = fit(gram(few), [problem], folds=None).weights
+            slopes = directional_derivative(products, cav)[0]
+            counts.append(tcav_score(slopes))
+            sizes.append(tcav_score(slopes, "magnitude"))
     return [np.mean(counts), np.mean(sizes), np.min(sizes), np.max(sizes)]
 
 
@@ -459,10 +466,11 @@ def group(held: Activations, found: Derivatives) -> Table:
     table: Table = {name: [] for name in GROUP}
     for layer, x in few.layers.items():
         cavs = fit(gram(x), problems)
-        slopes = found[layer].products[:, np.unique(rows)] @ cavs.weights.T
+        slopes = directional_derivative(found[layer].products[:, np.unique(rows)], cavs.weights)
         assert cavs.held_out is not None
-        for name, mine, accuracy in zip(GROUP, slopes.T, cavs.held_out.accuracy, strict=True):
-            table[name].append(tidy([(mine > 0).mean(), mine.mean(), accuracy]))
+        scores = tcav_score(slopes), tcav_score(slopes, "magnitude"), cavs.held_out.accuracy
+        for name, *row in zip(GROUP, *scores, strict=True):
+            table[name].append(tidy(row))
     return table
 
 

@@ -154,8 +154,10 @@ def questions() -> dict[str, Callable[[Any], Any]]:
         sets = {name: clips[4 * k : 4 * k + 4] for k, name in enumerate(("concept", "one", "two"))}
         layer = model.entry.layers[-1].name
         held = collect(model, sets, layers=[layer])
-        found = tcav.tcav(model, held, clips[12:16], concepts=["concept"],
-                          randoms=["one", "two"], target=target, folds=None)  # fmt: skip
+        found = tcav.tcav(
+            model, held, clips[12:16], concepts=["concept"], randoms=["one", "two"],
+            target=target, settings=tcav.TcavSettings(folds=None),
+        )  # fmt: skip
         return found[layer].derivatives("concept", "mean")
 
     def cut(model: Any) -> Any:

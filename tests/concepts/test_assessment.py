@@ -42,32 +42,33 @@ def scores():
 
 
 def found_in(scores, **options):
-    findings = assess(scores, rng=np.random.default_rng(0), permutations=499, **options)
-    return {finding.concept: finding for finding in findings}
+    found = assess(scores, rng=np.random.default_rng(0), permutations=499, **options)
+    return {finding.concept: finding for finding in found}
 
 
 def test_known_answers(scores) -> None:
     towards = found_in(scores[0])
-    assert towards["red"].verdict.outcome == "towards" and towards["red"].separates
-    assert towards["green"].verdict.outcome == "chance" and towards["green"].separates
+    assert towards["red"].verdict.outcome == "towards" and towards["red"].cav.separates
+    assert towards["green"].verdict.outcome == "chance" and towards["green"].cav.separates
     assert towards["like the rest"].verdict.outcome == "not separated"
-    assert not towards["like the rest"].separates and towards["like the rest"].accuracy < 0.75
+    quality = towards["like the rest"].cav
+    assert not quality.separates and quality.accuracy[0] < 0.75
     red = towards["red"]
-    assert red.sign_count == 1 and red.low == red.high == 1
-    assert red.effect > 3 and red.p_random < 0.01 and red.alignment > 0.5
+    assert red.score.sign_count == 1 and red.score.low == red.score.high == 1
+    assert red.score.effect > 3 and red.p.random < 0.01 and red.score.alignment > 0.5
     assert red.verdict.m == 3 and red.verdict.corrected == pytest.approx(3 * red.verdict.p)
-    assert red.agreement > 0.8 and not red.disagree and red.accuracy > 0.8
+    assert red.cav.agreement > 0.8 and not red.cav.disagree and red.cav.accuracy[0] > 0.8
     assert "only linear operations" in red.degenerate
     away = found_in(scores[2])
-    assert away["red"].verdict.outcome == "away" and away["red"].sign_count == 0
-    assert away["red"].effect < -3
+    assert away["red"].verdict.outcome == "away" and away["red"].score.sign_count == 0
+    assert away["red"].score.effect < -3
 
 
 def test_a_paper_s_t_test_takes_what_is_like_the_rest_for_more(scores) -> None:
     """Refits share clips; the count of signs cannot tell, the magnitude does not claim."""
     finding = found_in(scores[2])["like the rest"]
-    assert finding.verdict.p > 0.05 and finding.p_sign_count > 0.05
-    assert finding.p_welch_corrected == pytest.approx(min(1, 3 * finding.p_welch))
+    assert finding.verdict.p > 0.05 and finding.p.sign_count > 0.05
+    assert finding.p.welch_corrected == pytest.approx(min(1, 3 * finding.p.welch))
 
 
 def test_hypotheses_of_other_figures_count(scores) -> None:
@@ -83,16 +84,16 @@ def test_chance_is_worked_out_with_the_same_classifier(scores) -> None:
     options = {"solver": "logistic", "rng": np.random.default_rng(0), "permutations": 19}
     findings = {finding.concept: finding for finding in assess(scores[0], **options)}
     assert findings["red"].solver == "logistic" and findings["red"].verdict.p == 1 / 20
-    mean = assess(scores[0], rng=np.random.default_rng(0), permutations=19)[0]
-    assert findings["red"].magnitude != mean.magnitude
+    mean = assess(scores[0], rng=np.random.default_rng(0), permutations=19).findings[0]
+    assert findings["red"].score.magnitude != mean.score.magnitude
 
 
-def test_one_opinion_has_nothing_to_agree_with(scores) -> None:
+def test_one_estimator_has_nothing_to_agree_with(scores) -> None:
     layer = scores[0]["flat"]
-    alone = replace(layer, opinions={"mean": layer.opinions["mean"]})
+    alone = replace(layer, sensitivities={"mean": layer.sensitivities["mean"]})
     only = replace(scores[0], layers={"flat": alone})
-    finding = assess(only, rng=np.random.default_rng(0), permutations=19)[0]
-    assert np.isnan(finding.agreement) and not finding.disagree
+    finding = assess(only, rng=np.random.default_rng(0), permutations=19).findings[0]
+    assert np.isnan(finding.cav.agreement) and not finding.cav.disagree
 
 
 def test_two_random_sets_have_no_spread_to_test_with() -> None:
@@ -102,5 +103,5 @@ def test_two_random_sets_have_no_spread_to_test_with() -> None:
     held = collect(model, sets, layers=["flat"])
     two = tcav(model, held, cells(6, 200), concepts=["red"], randoms=RANDOMS[:2], target=0)
     finding = found_in(two)["red"]
-    assert np.isnan(finding.p_welch) and np.isnan(finding.p_welch_corrected)
-    assert finding.verdict.p < 0.05 and finding.effect > 0
+    assert np.isnan(finding.p.welch) and np.isnan(finding.p.welch_corrected)
+    assert finding.verdict.p < 0.05 and finding.score.effect > 0

@@ -8,7 +8,15 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from vxhelpers.concepts.cav import SOLVERS, Problem, against, cosine, fit, relabelled, vectors
+from vxhelpers.concepts.cav import (
+    SOLVERS,
+    Problem,
+    against,
+    cav_by_mean_difference,
+    cosine,
+    fit,
+    vectors,
+)
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
 from vxhelpers.stats import wilson
 
@@ -42,8 +50,13 @@ K = gram(X)
 def test_mean_difference_is_the_difference_of_the_means() -> None:
     found = fit(K, PAIRS)
     for problem, vector in zip(PAIRS, vectors(X, found), strict=True):
-        wanted = X[problem.positive].mean(0) - X[problem.negative].mean(0)
+        sides = X[problem.positive], X[problem.negative]
+        wanted = sides[0].mean(0) - sides[1].mean(0)
         torch.testing.assert_close(vector, wanted / wanted.norm(), rtol=0, atol=1e-12)
+        named = torch.from_numpy(cav_by_mean_difference(*sides))
+        torch.testing.assert_close(vector, named, rtol=0, atol=1e-12)
+    with pytest.raises(InputError, match="no direction"):
+        cav_by_mean_difference(X[:2], X[:2])
 
 
 @pytest.mark.parametrize(
@@ -78,13 +91,11 @@ def test_vectors_have_unit_length_and_decisions_are_distances(solver: str) -> No
 
 
 def test_by_hand_with_unequal_sides() -> None:
-    # Four clips at 1 and eight at 0: halfway is 1/2 for the means, 2/3 for this ridge.
+    # Four clips at 1 and eight at 0: the boundary is halfway between the means.
     x = np.repeat([1.0, 0.0], [4, 8])
-    problem = Problem("toy", np.arange(4), np.arange(4, 12))
-    for solver, boundary in (("mean", 1 / 2), ("ridge", 2 / 3)):
-        found = fit(np.outer(x, x), [problem], solver=solver, C=3 / 8)
-        distances = found.weights @ np.outer(x, x) + found.bias[:, None]
-        np.testing.assert_allclose(distances[0], x - boundary, atol=1e-12)
+    found = fit(np.outer(x, x), [Problem("toy", np.arange(4), np.arange(4, 12))])
+    distances = found.weights @ np.outer(x, x) + found.bias[:, None]
+    np.testing.assert_allclose(distances[0], x - 1 / 2, atol=1e-12)
 
 
 def test_several_sets_pooled_are_one_side() -> None:
@@ -102,25 +113,13 @@ def test_mean_difference_is_not_moved_by_the_size_of_a_side() -> None:
     np.testing.assert_allclose(more.bias, once.bias, atol=1e-10)
 
 
-def test_cosine_between_two_opinions() -> None:
+def test_cosine_between_two_estimators() -> None:
     mean, logistic = (fit(K, PAIRS, solver=s, folds=None) for s in ("mean", "logistic"))
     wanted = (vectors(X, mean).flatten(1) * vectors(X, logistic).flatten(1)).sum(1)
     np.testing.assert_allclose(cosine(K, mean, logistic), wanted, atol=1e-10)
     np.testing.assert_allclose(cosine(K, mean, mean), 1, atol=1e-12)
     with pytest.raises(InputError, match="6 concept vectors cannot be paired with 1"):
         cosine(K, mean, fit(K, PAIRS[:1], folds=None))
-
-
-def test_label_permutations_keep_clips_and_sizes() -> None:
-    problem = against(SETS, "racket", ["a", "b"])
-    dealt = relabelled(problem, 50, np.random.default_rng(0))
-    again = relabelled(problem, 50, np.random.default_rng(0))
-    for one, other in zip(dealt, again, strict=True):
-        assert len(one.positive) == 10 and len(one.negative) == 20
-        assert np.array_equal(np.sort(np.r_[one.positive, one.negative]), np.arange(30))
-        assert np.array_equal(one.positive, other.positive)
-    share = np.mean([np.isin(one.positive, problem.positive).mean() for one in dealt])
-    assert abs(share - 1 / 3) < 0.06
 
 
 # invariances
@@ -147,7 +146,7 @@ def test_another_process_gets_the_same_bits() -> None:
     assert bytes.fromhex(there.strip()) == here.weights.tobytes()
 
 
-@pytest.mark.parametrize("solver", [s for s in SOLVERS if s != "sgd"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_order_of_clips_and_of_problems_does_not_matter(solver: str) -> None:
     order = np.random.default_rng(3).permutation(len(K))
     place = np.argsort(order)  # clip i is in row place[i]
@@ -160,12 +159,11 @@ def test_order_of_clips_and_of_problems_does_not_matter(solver: str) -> None:
 
 def test_scaling_a_layer_is_scaling_c() -> None:
     s = 0.2
-    for solver in ("logistic", "ridge", "svm"):
-        scaled = fit(s**2 * K, PAIRS, solver=solver, C=1.0, folds=None)
-        weaker = fit(K, PAIRS, solver=solver, C=s**2, folds=None)
-        plain = fit(K, PAIRS, solver=solver, C=1.0, folds=None)
-        np.testing.assert_allclose(s * scaled.weights, weaker.weights, atol=1e-9)
-        assert cosine(K, weaker, plain).min() < 0.9999
+    scaled = fit(s**2 * K, PAIRS, solver="logistic", C=1.0, folds=None)
+    weaker = fit(K, PAIRS, solver="logistic", C=s**2, folds=None)
+    plain = fit(K, PAIRS, solver="logistic", C=1.0, folds=None)
+    np.testing.assert_allclose(s * scaled.weights, weaker.weights, atol=1e-9)
+    assert cosine(K, weaker, plain).min() < 0.9999
     scaled, plain = fit(s**2 * K, PAIRS), fit(K, PAIRS)
     np.testing.assert_allclose(s * scaled.weights, plain.weights, atol=1e-12)
 
@@ -215,7 +213,9 @@ def test_held_out_accuracy_is_that_of_refitting_on_explicit_features(solver: str
 def test_naming_the_larger_side_is_no_accuracy() -> None:
     """One against five: a classifier with a bias towards the rest is right five times in six."""
     x, pool = torch.randn(60, 30, generator=torch.Generator().manual_seed(1)), np.arange(60)
-    found = fit(gram(x), [Problem("noise", pool[:10], pool[10:])], solver="ridge", C=1e-4).held_out
+    found = fit(
+        gram(x), [Problem("noise", pool[:10], pool[10:])], solver="logistic", C=1e-4
+    ).held_out
     assert found.accuracy[0] == pytest.approx(0.5, abs=0.05) and not found.separates[0]
     x[:10] += 1
     sure = fit(gram(x), [Problem("one of six", pool[:10], pool[10:])]).held_out
@@ -254,8 +254,12 @@ def test_a_thousand_permutations_take_a_dozen_calls_of_the_solver(
         return solve(a, b)
 
     monkeypatch.setattr(np.linalg, "solve", counted)
-    dealt = relabelled(PAIRS[0], 1000, np.random.default_rng(0))
-    found = fit(K, dealt, solver="logistic", folds=None)
+    rows = np.concatenate([PAIRS[0].positive, PAIRS[0].negative])
+    rng = np.random.default_rng(0)
+    permuted = [np.split(rng.permutation(rows), 2) for _ in range(1000)]
+    found = fit(
+        K, [Problem("permuted", *sides) for sides in permuted], solver="logistic", folds=None
+    )
     assert calls[0] == 1000 and len(calls) <= 12
     assert np.isfinite(found.weights).all()
 
@@ -290,7 +294,7 @@ def test_problems_that_make_no_sense(positive, negative, message: str) -> None:
         fit(K, [problem])
 
 
-@pytest.mark.parametrize("solver", ["mean", "logistic", "ridge", "svm"])
+@pytest.mark.parametrize("solver", ["mean", "logistic"])
 def test_sides_with_the_same_activations_have_no_direction(solver: str) -> None:
     same = Problem("racket against itself", np.arange(10), np.arange(10, 20))
     doubled = torch.cat([X[:10], X[:10]])

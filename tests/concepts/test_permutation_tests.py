@@ -5,14 +5,14 @@ from reference import tcav as slow
 from vxhelpers.concepts import cav
 from vxhelpers.concepts.permutation_tests import (
     CENTRES,
-    Chance,
+    PermutationTest,
     all_pairs,
     permuted,
     ranked,
     redrawn,
-    scored,
     swapped,
 )
+from vxhelpers.concepts.sensitivity import clip_scores
 from vxhelpers.errors import InputError
 
 SETS = 4  # random sets in the toy
@@ -35,51 +35,51 @@ def dual(layer):
     return x @ x.T, gradients @ x.T, concept, randoms
 
 
-# deals
+# permutations
 
 
-def test_a_permutation_is_the_explicit_score_of_the_same_deal(layer) -> None:
+def test_a_permutation_is_the_explicit_score_of_the_same_permutation(layer) -> None:
     x, gradients, concept, randoms = layer
     found = permuted(*dual(layer), rng=np.random.default_rng(0), permutations=20)
     rows = np.concatenate([concept, *randoms])
-    deals = np.random.default_rng(0).permuted(np.tile(rows, (20, 1)), axis=1)
+    permutations = np.random.default_rng(0).permuted(np.tile(rows, (20, 1)), axis=1)
     expected = np.array(
         [
-            slow.scores(x, gradients, deal[0], [*deal[1:]])
-            for deal in deals.reshape(20, SETS + 1, SIZE)
+            slow.scores(x, gradients, row[0], [*row[1:]])
+            for row in permutations.reshape(20, SETS + 1, SIZE)
         ]
     )
     observed = slow.scores(x, gradients, concept, randoms)
     for place, (statistic, centre) in enumerate(CENTRES.items()):
-        chance = found[statistic]
-        np.testing.assert_allclose(chance.draws, expected[:, place], atol=1e-12)
-        assert chance.observed == pytest.approx(observed[place], abs=1e-12)
-        assert chance.p == slow.two_sided(observed[place], expected[:, place], centre)
+        test = found[statistic]
+        np.testing.assert_allclose(test.draws, expected[:, place], atol=1e-12)
+        assert test.observed == pytest.approx(observed[place], abs=1e-12)
+        assert test.p == slow.two_sided(observed[place], expected[:, place], centre)
 
 
 def test_random_concepts_are_drawn_from_the_random_clips_alone(layer) -> None:
     x, gradients, concept, randoms = layer
     found = redrawn(*dual(layer), rng=np.random.default_rng(0), draws=10)
     pool = np.concatenate(randoms)
-    deals = np.random.default_rng(0).permuted(np.tile(pool, (10, 1)), axis=1)
+    permutations = np.random.default_rng(0).permuted(np.tile(pool, (10, 1)), axis=1)
     cuts = [SIZE, 2 * SIZE, 3 * SIZE]
     expected = []
-    for deal in deals:
-        drawn, *others = np.split(deal, cuts)
+    for row in permutations:
+        drawn, *others = np.split(row, cuts)
         expected.append(slow.scores(x, gradients, drawn, others)[1])
     np.testing.assert_allclose(found["magnitude"].draws, expected, atol=1e-12)
     observed = slow.scores(x, gradients, concept, randoms)[1]
     assert found["magnitude"].observed == pytest.approx(observed)
 
 
-def test_every_solver_can_be_dealt_and_mean_difference_is_the_default(layer) -> None:
+def test_every_solver_can_be_permuted_and_mean_difference_is_the_default(layer) -> None:
     K, products, concept, randoms = dual(layer)
 
     def solve(solver):
         def weights(positive, negative):
             pairs = zip(positive, negative, strict=True)
             return cav.fit(
-                K, [cav.Problem("deal", *pair) for pair in pairs], solver=solver, folds=None
+                K, [cav.Problem("permutation", *pair) for pair in pairs], solver=solver, folds=None
             ).weights
 
         return weights
@@ -109,13 +109,13 @@ def test_batches_make_no_difference(layer, monkeypatch) -> None:
     np.testing.assert_allclose(whole["magnitude"].draws, parts["magnitude"].draws, atol=1e-12)
 
 
-def test_clips_that_are_not_dealt_out_make_no_difference(layer) -> None:
+def test_clips_that_are_not_permuted_make_no_difference(layer) -> None:
     x, gradients, concept, randoms = layer
     rows = np.sort(np.concatenate([concept, *randoms]))
     concept, *randoms = (np.searchsorted(rows, part) for part in (concept, *randoms))
     few = dual((x[rows], gradients, concept, randoms))
-    for deal in (permuted, redrawn):
-        found, alone = (deal(*of, rng=np.random.default_rng(0)) for of in (dual(layer), few))
+    for test in (permuted, redrawn):
+        found, alone = (test(*of, rng=np.random.default_rng(0)) for of in (dual(layer), few))
         for statistic in CENTRES:
             np.testing.assert_allclose(
                 found[statistic].draws, alone[statistic].draws, rtol=0, atol=1e-12
@@ -141,20 +141,20 @@ def test_a_concept_along_the_gradients_is_found_and_a_random_one_is_not(layer) -
 
 
 def test_a_concept_far_from_the_pool_is_found_among_random_ones_only() -> None:
-    """Every deal of the labels then lies along the concept: the permutation test sees nothing."""
+    """Every permutation then lies along the concept: the permutation test sees nothing."""
     rng = np.random.default_rng(0)
     x, gradients = rng.standard_normal((60, 40)), np.eye(40)[:1] + np.zeros((5, 1))
     x[:10, :2] += 300.0  # far off, halfway between the gradient and nothing
-    deals = {"K": x @ x.T, "products": gradients @ x.T}
+    options = {"K": x @ x.T, "products": gradients @ x.T}
     sets = {"concept": np.arange(10), "randoms": [*np.arange(10, 60).reshape(5, 10)]}
-    shuffled = permuted(**deals, **sets, rng=rng)["magnitude"]
-    drawn = redrawn(**deals, **sets, rng=rng)["magnitude"]
+    shuffled = permuted(**options, **sets, rng=rng)["magnitude"]
+    drawn = redrawn(**options, **sets, rng=rng)["magnitude"]
     assert shuffled.observed == drawn.observed
     assert drawn.p < 0.01 < 0.05 < shuffled.p
 
 
 def test_two_sets_far_apart_are_told_by_swapping_their_clips() -> None:
-    """Far apart, with little else: every deal's unit vector is the same line, up to its sign."""
+    """Far apart, with little else: every unit vector is the same line, up to its sign."""
     rng = np.random.default_rng(0)
     x = 0.01 * rng.standard_normal((20, 8))
     x[:10, 0] += 1
@@ -166,13 +166,13 @@ def test_two_sets_far_apart_are_told_by_swapping_their_clips() -> None:
     assert divided.p > 0.02 and divided.observed > 0
 
 
-def test_swapping_is_the_explicit_difference_of_every_deal(layer) -> None:
+def test_swapping_is_the_explicit_difference_of_every_permutation(layer) -> None:
     x, gradients, concept, randoms = layer
     products = gradients @ x.T
     found = swapped(products, concept, randoms[0], rng=np.random.default_rng(1), permutations=7)
     along = (x @ gradients.mean(0))[np.concatenate([concept, randoms[0]])]
-    deals = np.random.default_rng(1).permuted(np.tile(along, (7, 1)), axis=1)
-    expected = [deal[:SIZE].mean() - deal[SIZE:].mean() for deal in deals]
+    permutations = np.random.default_rng(1).permuted(np.tile(along, (7, 1)), axis=1)
+    expected = [row[:SIZE].mean() - row[SIZE:].mean() for row in permutations]
     np.testing.assert_allclose(found.draws, expected, atol=1e-12)
     gap = x[concept].mean(0) - x[randoms[0]].mean(0)
     assert found.observed == pytest.approx(gap @ gradients.mean(0))
@@ -195,7 +195,7 @@ def test_swapping_clips_of_one_kind_keeps_to_its_level() -> None:
 def test_clips_in_two_sets_are_refused(layer) -> None:
     K, products, concept, randoms = dual(layer)
     randoms[0][0] = concept[2]
-    with pytest.raises(InputError, match=rf"two sets cannot be dealt out: rows \[{concept[2]}\]"):
+    with pytest.raises(InputError, match=rf"two sets cannot be permuted: rows \[{concept[2]}\]"):
         permuted(K, products, concept, randoms, rng=np.random.default_rng(0))
 
 
@@ -242,24 +242,24 @@ def test_all_pairs_are_the_explicit_derivatives(layer) -> None:
 
 def test_the_rank_counts_sets_as_far_from_the_centre() -> None:
     table = np.array([[0, 9, 7], [-9, 0, 1], [-7, -1, 0]], float)  # means 8, -4, -4
-    chance = ranked(table, "magnitude")
-    assert chance.observed == 8 and chance.draws.tolist() == [-4, -4]
-    assert chance.p == 1 / 3
+    test = ranked(table, "magnitude")
+    assert test.observed == 8 and test.draws.tolist() == [-4, -4]
+    assert test.p == 1 / 3
     assert ranked(table[::-1, ::-1], "magnitude").p == 1
 
 
 def test_signs_count_above_zero_only() -> None:
-    assert scored([[0.5, 0.0, -0.5]], "sign_count").tolist() == [[1, 0, 0]]
-    assert scored([0.5, -0.5], "magnitude").tolist() == [0.5, -0.5]
+    assert clip_scores([[0.5, 0.0, -0.5]], "sign_count").tolist() == [[1, 0, 0]]
+    assert clip_scores([0.5, -0.5], "magnitude").tolist() == [0.5, -0.5]
     with pytest.raises(InputError, match="one of sign_count, magnitude"):
-        scored([1.0], "median")
+        clip_scores([1.0], "median")
 
 
 def test_chance_by_hand() -> None:
-    chance = Chance(0.9, np.array([0.5, 0.1, 0.4, 0.6]), 0.5)
-    assert chance.p == 2 / 5  # 0.1 is as far out
-    assert chance.effect == pytest.approx(0.4 / np.sqrt((0.16 + 0.01 + 0.01) / 4))
-    assert chance.band(1.0) == (0.1, 0.6)
-    assert Chance(0.7, np.full(3, 0.5), 0.5).effect == np.inf
-    assert Chance(0.5, np.full(3, 0.5), 0.5).effect == 0.0
-    assert Chance(0.5, np.full(3, 0.5), 0.5).p == 1.0
+    test = PermutationTest(0.9, np.array([0.5, 0.1, 0.4, 0.6]), 0.5)
+    assert test.p == 2 / 5  # 0.1 is as far out
+    assert test.effect == pytest.approx(0.4 / np.sqrt((0.16 + 0.01 + 0.01) / 4))
+    assert test.band(1.0) == (0.1, 0.6)
+    assert PermutationTest(0.7, np.full(3, 0.5), 0.5).effect == np.inf
+    assert PermutationTest(0.5, np.full(3, 0.5), 0.5).effect == 0.0
+    assert PermutationTest(0.5, np.full(3, 0.5), 0.5).p == 1.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vxhelpers.concepts.permutation_tests import Chance
+from vxhelpers.concepts.permutation_tests import PermutationTest
 from vxhelpers.concepts.significance import (
     RECOMMENDED,
     false_positives,
@@ -53,7 +53,7 @@ def test_equal_constants_give_one(value) -> None:
     assert welch(wobble, np.full(9, value)) == 1.0
 
 
-def test_different_constants_give_the_p_of_the_only_deals_that_part_them() -> None:
+def test_different_constants_give_the_p_of_the_only_permutations_that_part_them() -> None:
     assert welch(np.ones(3), np.zeros(4)) == 1 / comb(7, 3)
     assert welch(np.ones(4), np.zeros(4)) == 2 / comb(8, 4)
     assert welch(np.ones(10), np.full(90, 0.5), pairs=45) == 1 / comb(55, 10)
@@ -77,9 +77,9 @@ def test_single_case_is_a_t_of_the_known_centre(rng) -> None:
     draws = rng.normal(0.5, 0.1, 12)
     spread = np.sqrt(((draws - 0.5) ** 2).mean())
     expected = 2 * stats.t.sf(0.2 / spread, 12)
-    assert single_case(Chance(0.7, draws, 0.5)) == pytest.approx(expected)
-    assert single_case(Chance(0.7, np.full(4, 0.5), 0.5)) == 1 / 5
-    assert single_case(Chance(0.5, np.full(4, 0.5), 0.5)) == 1
+    assert single_case(PermutationTest(0.7, draws, 0.5)) == pytest.approx(expected)
+    assert single_case(PermutationTest(0.7, np.full(4, 0.5), 0.5)) == 1 / 5
+    assert single_case(PermutationTest(0.5, np.full(4, 0.5), 0.5)) == 1
 
 
 def test_interval_of_one_row_is_the_standard_error(rng) -> None:
@@ -101,20 +101,20 @@ def test_interval_sees_the_spread_over_random_sets_as_well(rng) -> None:
 
 
 def test_verdicts(rng) -> None:
-    far = Chance(3.0, rng.normal(0, 1, 999).clip(-2.5, 2.5), 0.0)
+    far = PermutationTest(3.0, rng.normal(0, 1, 999).clip(-2.5, 2.5), 0.0)
     towards = judge(far, m=12, separates=True)
     assert towards.outcome == "towards" and towards.interpreted
     assert str(towards) == "pushes towards the class (p = 0.001, corrected 0.012, m = 12)".replace(
         "0.012, m", "0.012 for m"
     )
-    away = judge(Chance(-3.0, far.draws, 0.0), m=1, separates=True)
+    away = judge(PermutationTest(-3.0, far.draws, 0.0), m=1, separates=True)
     assert away.outcome == "away" and "away from" in str(away)
     vague = judge(far, m=60, separates=True)
     assert vague.outcome == "chance" and vague.p == 0.001 and not vague.interpreted
-    assert "no deal could give less than 0.06: draw more" in str(vague)
+    assert "no permutation could give less than 0.06: draw more" in str(vague)
     apart = judge(far, m=1, separates=False)
     assert apart.outcome == "not separated" and "not interpreted" in str(apart)
-    near = judge(Chance(0.5, far.draws, 0.0), m=1, separates=True)
+    near = judge(PermutationTest(0.5, far.draws, 0.0), m=1, separates=True)
     assert near.outcome == "chance" and "draw more" not in str(near)
     with pytest.raises(InputError, match="alpha"):
         judge(far, m=1, separates=True, alpha=1.5)
@@ -158,10 +158,10 @@ def test_false_positives_counts_and_bounds_the_shares(rng) -> None:
     found = false_positives(
         K, products, np.arange(40), clips=6, sets=4, rng=rng, repeats=20, permutations=19
     )
-    assert set(found) >= {RECOMMENDED, "welch, magnitude", "rank, sign count"}
-    for share in found.values():
+    assert set(found.shares) >= {RECOMMENDED, "welch, magnitude", "rank, sign count"}
+    for share in found.shares.values():
         assert share.n == 20 and share.low <= share.value <= share.high
-    assert found["rank, magnitude"].value == 0  # four sets cannot give less than 1/5
-    assert str(found["rank, magnitude"]).startswith("0.000 [0.000, 0.16")
+    assert found.shares["rank, magnitude"].value == 0  # four sets cannot give less than 1/5
+    assert str(found.shares["rank, magnitude"]).startswith("0.000 [0.000, 0.16")
     with pytest.raises(InputError, match="need 42 clips, not 40"):
         false_positives(K, products, np.arange(40), clips=6, sets=6, rng=rng)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from reference.cav import separate
-from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from vxhelpers.concepts.solvers import FROM_ORIGIN, SOLVERS, solve
@@ -20,15 +20,13 @@ def features(seed: int = 0, *, dimensions: int = 6, scale: float = 1.0) -> np.nd
 
 def solved(X: np.ndarray, solver: str, C: float = 1.0) -> tuple[np.ndarray, float]:
     """The vector and the bias at their own length, from scalar products alone."""
-    a, b, _ = solve((X @ X.T)[None], Y, solver, C, 0)
+    a, b, _ = solve((X @ X.T)[None], Y, solver, C)
     return a[0] @ X, b[0]
 
 
 ORACLES = {
     "logistic": lambda C: LogisticRegression(C=C, tol=1e-13, solver="newton-cholesky"),
-    "ridge": lambda C: RidgeClassifier(alpha=1 / C, solver="cholesky"),
     "linear_svc": lambda C: LinearSVC(C=C, tol=1e-11, max_iter=1_000_000),
-    "sgd": lambda C: SGDClassifier(alpha=0.01, max_iter=1000, tol=1e-3, random_state=0),
 }
 
 
@@ -45,38 +43,28 @@ def test_vector_and_bias_are_those_of_scikit_learn(
     np.testing.assert_allclose(b, oracle.intercept_, rtol=0, atol=1e-8 * length)
 
 
-@pytest.mark.parametrize("solver", ["logistic", "ridge", "svm"])
 @pytest.mark.parametrize(("dimensions", "C"), [(4, 1), (4, 0.01), (30, 10)])
-def test_vector_and_bias_are_those_of_the_objective_itself(
-    solver: str, dimensions: int, C: float
-) -> None:
+def test_vector_and_bias_are_those_of_the_objective_itself(dimensions: int, C: float) -> None:
     X = features(3, dimensions=dimensions)
-    w, b = separate(X, Y, solver, C)
-    mine, bias = solved(X, solver, C)
-    np.testing.assert_allclose(mine, w, rtol=0, atol=1e-9 * np.linalg.norm(w))
+    w, b = separate(X, Y, C)
+    vector, bias = solved(X, "logistic", C)
+    np.testing.assert_allclose(vector, w, rtol=0, atol=1e-9 * np.linalg.norm(w))
     np.testing.assert_allclose(bias, b, rtol=0, atol=1e-8 * np.linalg.norm(w))
 
 
-def test_ridge_by_hand() -> None:
-    # Eight clips at 1, twelve at 0: the slope is Sxy / (Sxx + 1/C) with Sxy = 9.6, Sxx = 4.8.
-    X = np.repeat([1.0, 0.0], [PLUS, MINUS])[:, None]
-    w, b = solved(X, "ridge", C=1 / 4.8)
-    np.testing.assert_allclose([w[0], b], [1, -0.2 - 0.4], atol=1e-12)
-
-
-def test_svm_by_hand() -> None:
+def test_linear_svc_by_hand() -> None:
     # Twenty clips at +-1 on one axis: w + 4 C (w - 1) * 10 = 0 with the bias at 0 by symmetry.
     y = np.repeat([1.0, -1.0], 10)
-    a, b, norm = solve(np.outer(y, y)[None], y, "svm", 0.25, 0)
+    a, b, norm = solve(np.outer(y, y)[None], y, "linear_svc", 0.25)
     np.testing.assert_allclose([a[0] @ y, b[0], norm[0]], [10 / 11, 0, 10 / 11], atol=1e-12)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_problem_is_solved_alone_as_in_a_batch(solver: str) -> None:
     grams = np.stack([x @ x.T for x in (features(s, scale=1 + 9 * s) for s in range(4))])
-    together = solve(grams, Y, solver, 1.0, 0)
+    together = solve(grams, Y, solver, 1.0)
     for index, gram in enumerate(grams):
-        for batch, alone in zip(together, solve(gram[None], Y, solver, 1.0, 0), strict=True):
+        for batch, alone in zip(together, solve(gram[None], Y, solver, 1.0), strict=True):
             np.testing.assert_allclose(batch[index], alone[0], rtol=1e-9, atol=1e-15)
 
 
@@ -96,27 +84,29 @@ def test_the_origin_matters_where_the_bias_has_a_price(solver: str) -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-4, 1e-2, 1, 1e2, 1e4])
-@pytest.mark.parametrize("solver", ["logistic", "svm"])
+@pytest.mark.parametrize("solver", ["logistic", "linear_svc"])
 def test_optimality_holds_over_the_scales_of_layers(solver: str, scale: float) -> None:
     X = features(1, dimensions=25, scale=scale)
-    a, b, _ = solve((X @ X.T)[None], Y, solver, 1.0, 0)
+    a, b, _ = solve((X @ X.T)[None], Y, solver, 1.0)
     f = a[0] @ X @ X.T + b[0]
-    slope = {"logistic": Y / (1 + np.exp(Y * f)), "svm": 2 * Y * np.maximum(1 - Y * f, 0)}[solver]
+    slope = {"logistic": Y / (1 + np.exp(Y * f)), "linear_svc": 2 * Y * np.maximum(1 - Y * f, 0)}[
+        solver
+    ]
     np.testing.assert_allclose(a[0], slope, rtol=0, atol=1e-8 * np.abs(slope).max() + 1e-12)
-    assert abs(a.sum()) <= 1e-12 * np.abs(a).max()
+    assert solver == "linear_svc" or abs(a.sum()) <= 1e-12 * np.abs(a).max()
 
 
-@pytest.mark.parametrize("solver", ["mean", "logistic", "ridge", "svm"])
+@pytest.mark.parametrize("solver", ["mean", "logistic"])
 def test_sides_that_are_the_same_have_no_direction(solver: str) -> None:
     y = np.repeat([1.0, -1.0], 5)
     half = np.random.default_rng(0).normal(3, 1, (5, 7))
     X = np.concatenate([half, half])
-    assert solve((X @ X.T)[None], y, solver, 1.0, 0)[2][0] == 0
-    assert solve(np.full((1, 10, 10), 9.0), y, solver, 1.0, 0)[2][0] == 0
+    assert solve((X @ X.T)[None], y, solver, 1.0)[2][0] == 0
+    assert solve(np.full((1, 10, 10), 9.0), y, solver, 1.0)[2][0] == 0
 
 
 def test_problems_that_newton_does_not_solve_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vxhelpers.concepts.solvers._STEPS", 1)
     X = features()
     with pytest.raises(InputError, match=r"1 of 1 problems .* C=1.0; try solver='mean'"):
-        solve((X @ X.T)[None], Y, "logistic", 1.0, 0)
+        solve((X @ X.T)[None], Y, "logistic", 1.0)

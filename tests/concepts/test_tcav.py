@@ -8,7 +8,9 @@ from reference import tcav as slow
 from toys import Cells, Deep3d, toy_model
 
 from vxhelpers.concepts.activations import collect
-from vxhelpers.concepts.tcav import pairs, relative, sensitivity, tcav
+from vxhelpers.concepts.relative import relative
+from vxhelpers.concepts.sensitivity import sensitivity
+from vxhelpers.concepts.tcav import TcavSettings, pairs, tcav
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.models.probe import probe
@@ -113,7 +115,7 @@ def test_agrees_with_explicit_vectors_at_every_layer(deep, scores) -> None:
 @pytest.mark.parametrize("solver", ["mean", "logistic"])
 def test_parts_in_time_and_place_add_up_to_the_whole(scores, solver) -> None:
     for layer in scores.layers.values():
-        found = layer.opinion(solver)
+        found = layer.sensitivity(solver)
         assert found.steps.shape == (6, 6, 8)
         whole = layer.products @ found.cavs.weights.T
         tolerance = {"rtol": 0, "atol": 1e-10 * np.abs(whole).max()}
@@ -126,7 +128,7 @@ def test_parts_in_time_and_place_add_up_to_the_whole(scores, solver) -> None:
 
 
 def test_alignment_is_a_cosine(scores) -> None:
-    found = scores["conv3"].opinion("mean")
+    found = scores["conv3"].sensitivity("mean")
     assert np.abs(found.alignment).max() <= 1
     np.testing.assert_allclose(found.alignment * found.lengths, found.derivatives, rtol=1e-12)
     np.testing.assert_allclose(found.sign_count, (found.derivatives > 0).mean(1))
@@ -158,8 +160,7 @@ def test_log_probabilities_score_otherwise(deep, scores) -> None:
         concepts=["stripes", "dim"],
         randoms=RANDOMS,
         target=1,
-        of="log_probability",
-        solvers=["mean"],
+        settings=TcavSettings(of="log_probability", solvers=("mean",)),
     )
     a, b = found["conv3"].derivatives("dim"), scores["conv3"].derivatives("dim")
     assert not np.allclose(a, b) and found.derivatives.of == "log_probability"
@@ -226,8 +227,7 @@ def test_captum_with_the_same_classifier_counts_the_same_signs(deep, tmp_path) -
         concepts=["stripes"],
         randoms=RANDOMS,
         target=1,
-        solvers=["linear_svc"],
-        folds=None,
+        settings=TcavSettings(solvers=("linear_svc",), folds=None),
     )
     for name in layers:
         counts, means = expected[name]
@@ -250,7 +250,7 @@ def test_a_rerun_is_bitwise_equal(deep, scores) -> None:
     again = tcav(model, held, scoring, concepts=["stripes", "dim"], randoms=RANDOMS, target=1)
     for name, layer in scores.layers.items():
         for solver in ("mean", "logistic"):
-            first, second = (s[name].opinion(solver) for s in (scores, again))
+            first, second = (s[name].sensitivity(solver) for s in (scores, again))
             assert first.steps.tobytes() == second.steps.tobytes(), layer.name
 
 
@@ -265,7 +265,7 @@ def test_order_of_clips_and_sets_and_scale_of_features(deep, scores) -> None:
         concepts=["dim", "stripes"],
         randoms=RANDOMS,
         target=1,
-        folds=None,
+        settings=TcavSettings(folds=None),
     )
     for solver in ("mean", "logistic"):
         expected = scores["conv3"].derivatives("stripes", solver)
@@ -274,7 +274,7 @@ def test_order_of_clips_and_sets_and_scale_of_features(deep, scores) -> None:
             atol=1e-5 * np.abs(expected).max(),
         )  # fmt: skip
     scaled = replace(held, layers={"conv3": 8 * held.layers["conv3"]})
-    found = tcav(model, scaled, scoring, concepts=["dim"], randoms=RANDOMS, target=1, folds=None)
+    found = tcav(model, scaled, scoring, concepts=["dim"], randoms=RANDOMS, target=1)
     a, b = found["conv3"].derivatives("dim"), scores["conv3"].derivatives("dim")
     np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
 
@@ -312,7 +312,7 @@ def test_names_that_do_not_exist_suggest_the_nearest(scores) -> None:
     with pytest.raises(InputError, match="two sets or more"):
         relative(scores, ["dim"])
     with pytest.raises(InputError, match="depends on the origin"):
-        relative(scores, ["dim", "stripes"], solver="sgd")
-    short = replace(scores["conv3"].opinion("mean").cavs, weights=np.zeros((6, 4)))
+        relative(scores, ["dim", "stripes"], solver="linear_svc")
+    short = replace(scores["conv3"].sensitivity("mean").cavs, weights=np.zeros((6, 4)))
     with pytest.raises(InputError, match="over 4 clips"):
         sensitivity(scores.derivatives, "conv3", short)

@@ -14,7 +14,7 @@ SCORES = {
     "racket": {"layer1": (0.5, 0.4, 0.7), "layer2": (1.0, 1.0, 1.0)},
     "<b>&": {"layer1": (0.0, 0.0, 0.0), "layer2": (-0.2, -0.3, 0.1)},
 }
-ROW = Judged(0.9, 0.8, 1.0, (0.3, 0.7), 0.004, 3.2, True)
+ROW = Judged((0.9, 0.8, 1.0), (0.3, 0.7), 0.004, 3.2, True)
 PARTS = {
     "dynamic": {"racket": np.array([1.0, 2, -1]), "elsewhere": np.array([0.5, -1, -2])},
     "static": {"racket": np.zeros(3), "elsewhere": np.ones(3)},
@@ -146,7 +146,7 @@ def test_bad_parts_and_tests() -> None:
     with pytest.raises(InputError, match="nothing to draw"):
         score_charts.significance({})
     with pytest.raises(InputError, match="lies outside"):
-        score_charts.significance({"a": replace(ROW, low=0.95)})
+        score_charts.significance({"a": replace(ROW, score=(0.9, 0.95, 1.0))})
     with pytest.raises(NotFiniteError, match="band of a"):
         score_charts.significance({"a": replace(ROW, band=(0.1, np.inf))})
 

@@ -8,7 +8,7 @@ from toys import Cells, toy_model
 
 from vxhelpers.concepts.activations import collect
 from vxhelpers.concepts.solvers import SOLVERS
-from vxhelpers.concepts.tcav import tcav
+from vxhelpers.concepts.tcav import TcavSettings, tcav
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.live.workbench import Choice, Workbench
@@ -44,7 +44,7 @@ def anew(choice: Choice):
     randoms = dict([*RANDOMS.items()][: choice.randoms])
     held = collect(MODEL, {choice.concept: clips, **randoms}, layers=["flat"])
     return tcav(MODEL, held, CLIPS, concepts=[choice.concept], randoms=[*randoms],
-                target="warm", solvers=[choice.solver])["flat"]  # fmt: skip
+                target="warm", settings=TcavSettings(solvers=(choice.solver,)))["flat"]  # fmt: skip
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -101,7 +101,7 @@ def test_lines_say_what_the_layer_says(bench: Workbench) -> None:
     assert line.accuracy > 0.9 and line.separates == 1
     assert line.degenerate == layer.degenerate != ""  # one linear layer follows
     # A magnitude by hand: the logit rises with red by 1/16 a cell, by length along the vector.
-    weights = layer.opinion("logistic").cavs.weights @ _flat([*CONCEPTS["red"], *_others()])
+    weights = layer.sensitivity("logistic").cavs.weights @ _flat([*CONCEPTS["red"], *_others()])
     by_hand = weights @ MODEL.net.head.weight[0].detach().double().numpy()
     np.testing.assert_allclose(layer.scores("red", "magnitude", "logistic"), by_hand, rtol=1e-4)
 
@@ -124,8 +124,8 @@ def test_what_cannot_be_scored_is_said(bench: Workbench) -> None:
         bench.scores(Choice("red", frozenset({9})))
     with pytest.raises(UnknownNameError, match="did you mean 'red'"):
         bench.scores(Choice("rod"))
-    with pytest.raises(UnknownNameError, match="did you mean 'svm'"):
-        bench.scores(replace(Choice("red"), solver="svn"))  # type: ignore[arg-type]
+    with pytest.raises(UnknownNameError, match="did you mean 'linear_svc'"):
+        bench.scores(replace(Choice("red"), solver="linear"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="1 concepts and 1 random sets"):
         Workbench(MODEL, {"red": CONCEPTS["red"]}, {"random 0": RANDOMS["random 0"]}, CLIPS,
                   target="warm", layers=["flat"])  # fmt: skip

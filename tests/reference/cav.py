@@ -1,6 +1,4 @@
-"""Linear classifiers from their definition: explicit features, primal objective, one problem."""
-
-from typing import Literal
+"""Logistic regression from its definition: explicit features, primal objective, one problem."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,34 +6,19 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 
-def separate(
-    X: Array, y: Array, loss: Literal["logistic", "ridge", "svm"], C: float
-) -> tuple[Array, float]:
-    """Vector ``(d,)`` and bias that minimise ``|w|^2 / 2 + C * loss``: damped Newton in w and b."""
+def separate(X: Array, y: Array, C: float) -> tuple[Array, float]:
+    """Vector ``(d,)`` and free bias that minimise ``|w|^2 / 2 + C * loss``: damped Newton."""
     ones = np.column_stack([X, np.ones(len(X))])
     length = np.diag([1.0] * X.shape[1] + [0.0])  # the bias is free
     w = np.zeros(X.shape[1] + 1)
 
     def objective(w: Array) -> float:
-        m = y * (ones @ w)
-        losses = {
-            "logistic": np.logaddexp(0, -m),
-            "ridge": (1 - m) ** 2 / 2,
-            "svm": np.maximum(1 - m, 0) ** 2,
-        }
-        return float(w @ length @ w / 2 + C * losses[loss].sum())
+        return float(w @ length @ w / 2 + C * np.logaddexp(0, -y * (ones @ w)).sum())
 
     for _ in range(200):
-        m = y * (ones @ w)
-        if loss == "logistic":
-            p = 1 / (1 + np.exp(m))
-            slope, curve = -p * y, p * (1 - p)
-        elif loss == "ridge":
-            slope, curve = (m - 1) * y, np.ones_like(m)
-        else:
-            slope, curve = -2 * np.maximum(1 - m, 0) * y, 2.0 * (m < 1)
-        gradient = length @ w + C * ones.T @ slope
-        hessian = length + C * ones.T @ (curve[:, None] * ones)
+        p = 1 / (1 + np.exp(y * (ones @ w)))
+        gradient = length @ w - C * ones.T @ (p * y)
+        hessian = length + C * ones.T @ ((p * (1 - p))[:, None] * ones)
         step = -np.linalg.lstsq(hessian, gradient, rcond=None)[0]
         t = 1.0
         while objective(w + t * step) > objective(w) + 1e-13 * abs(objective(w)) and t > 1e-9:

@@ -1,4 +1,4 @@
-"""TCAV from its definition, slowly: explicit concept vectors, loops over clips, sets and deals."""
+"""TCAV from its definition, slowly: explicit concept vectors, loops over clips and sets."""
 
 from collections.abc import Callable, Sequence
 

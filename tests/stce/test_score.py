@@ -204,8 +204,8 @@ def test_bad_input(model) -> None:
         scored(model, discovery, groups=1)
     with pytest.raises(InputError, match="negatives='none'"):
         scored(model, discovery, negatives="none")
-    with pytest.raises(InputError, match="solver='sgd' depends on the origin"):
-        scored(model, discovery, solver="sgd")
+    with pytest.raises(InputError, match="solver='linear_svc' depends on the origin"):
+        scored(model, discovery, solver="linear_svc")
     with pytest.raises(UnknownNameError, match="did you mean 'right'"):
         scored(model, discovery, target="righ")
 

@@ -121,7 +121,7 @@ def nudge(
         if clip.frames.shape[:3] != (entry.frames, *sides):
             raise InputError(
                 f"{clip.source}: frames of {clip.frames.shape[:3]} where model {entry.name!r} sees "
-                f"{(entry.frames, *sides)}; bring clips to that with brittle.seen"
+                f"{(entry.frames, *sides)}; bring clips to that with adversarial.seen"
             )
     mean, std = (
         torch.tensor(v, device=model.device).view(3, 1, 1, 1) for v in (entry.mean, entry.std)
@@ -151,6 +151,41 @@ def nudge(
     return [
         clip for part in in_batches(step, clips=len(clips), batch_size=batch_size) for clip in part
     ]
+
+
+ORIGINAL, NOISE, UP, DOWN = "as they were", "noise", "pushed up", "pushed down"
+
+
+def attacked(
+    model: Model,
+    clips: Sequence[Clip],
+    *,
+    layer: str,
+    gradient: Tensor,
+    epsilon: int,
+    steps: int,
+    rng: np.random.Generator,
+) -> dict[str, list[Clip]]:
+    """Versions of concept clips: as they were, with noise, pushed along a gradient and against it.
+
+    Parameters
+    ----------
+    model, clips, layer, epsilon, steps
+        As in `nudge`.
+    gradient
+        Of the scored class at the layer (`mean_gradient`).
+    """
+    shaken = []
+    for clip in clips:
+        noise = rng.choice([-epsilon, epsilon], clip.frames.shape)
+        shaken.append(replace(clip, frames=(clip.frames + noise).clip(0, 255).astype(np.uint8)))
+    pushed = {
+        name: nudge(
+            model, clips, layer=layer, direction=sign * gradient, epsilon=epsilon, steps=steps
+        )
+        for name, sign in ((UP, 1), (DOWN, -1))
+    }
+    return {ORIGINAL: [*clips], NOISE: shaken, **pushed}
 
 
 def _activations(model: Model, x: Tensor, layer: str) -> Tensor:

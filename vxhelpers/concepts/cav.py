@@ -14,7 +14,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vxhelpers.concepts.solvers import FROM_ORIGIN, SOLVERS, Solver, solve
+from vxhelpers.concepts.solvers import (
+    FROM_ORIGIN,
+    SOLVERS,
+    Solver,
+    cav_by_mean_difference,
+    solve,
+)
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
 from vxhelpers.stats import wilson
 
@@ -26,9 +32,9 @@ __all__ = [
     "Problem",
     "Solver",
     "against",
+    "cav_by_mean_difference",
     "cosine",
     "fit",
-    "relabelled",
     "vectors",
 ]
 
@@ -159,13 +165,6 @@ def against(
     return Problem(title, positive, negative)
 
 
-def relabelled(problem: Problem, times: int, rng: np.random.Generator) -> list[Problem]:
-    """Deal a problem's clips out anew, at random, ``times`` times; the sides keep their sizes."""
-    rows, size = np.concatenate([problem.positive, problem.negative]), len(problem.positive)
-    deals = rng.permuted(np.tile(rows, (times, 1)), axis=1)
-    return [Problem(problem.name, deal[:size], deal[size:]) for deal in deals]
-
-
 def fit(
     K: Matrix,
     problems: Sequence[Problem],
@@ -180,27 +179,19 @@ def fit(
 
     With labels :math:`y = \pm 1` and decisions :math:`f = w \cdot x + b`, the solvers find
 
-    - ``"mean"``: the difference of the two sides' means, with the boundary halfway between them.
-      Closed form, and unmoved by the sides' sizes. It is FastCAV's direction (Schmalwasser et al.,
-      2025), which subtracts the mean of both sides together: with that alone, the length differs.
+    - ``"mean"``: `cav_by_mean_difference`, with the boundary halfway between the means.
     - ``"logistic"``: :math:`\frac12 |w|^2 + C \sum \log(1 + e^{-yf})`, scikit-learn's
       ``LogisticRegression``.
-    - ``"ridge"``: :math:`\frac12 |w|^2 + C \sum \frac12 (y - f)^2`, its ``RidgeClassifier`` with
-      ``alpha = 1/C``.
-    - ``"svm"``: :math:`\frac12 |w|^2 + C \sum \max(0, 1 - yf)^2`, with the bias free.
-    - ``"linear_svc"``: the same with :math:`\frac12 b^2` added, which is what scikit-learn's
-      ``LinearSVC`` minimises: its vector depends on where the origin is.
-    - ``"sgd"``: captum's default, ``SGDClassifier(alpha=0.01, max_iter=1000, tol=1e-3)``, on all
-      clips of the problem; one draw of a noisy path, for comparison.
+    - ``"linear_svc"``: :math:`\frac12 |w|^2 + \frac12 b^2 + C \sum \max(0, 1 - yf)^2`, its
+      ``LinearSVC``, which captum's users take: its vector depends on where the origin is.
 
-    The first five are exact, without randomness, to about 1e-9 of a weight: one linear system, or
-    Newton's method on :math:`a_i = -\partial\,\mathrm{loss} / \partial f_i`, which holds at the
-    optimum of each (representer theorem), a batch of problems at a time.
+    All are exact, without randomness, to about 1e-9 of a weight: a mean, or Newton's method on
+    :math:`a_i = -\partial\,\mathrm{loss} / \partial f_i`, which holds at the optimum of each
+    (representer theorem), a batch of problems at a time.
 
-    Scaling all activations by s leaves ``"mean"`` as it is, and is for ``"logistic"``, ``"ridge"``
-    and ``"svm"`` the same as scaling ``C`` by s². Scaling single features changes them all: no
-    feature is standardised. The order of clips changes none, but for ``"sgd"``; it does change
-    which clips share a fold.
+    Scaling all activations by s leaves ``"mean"`` as it is, and is for ``"logistic"`` the same as
+    scaling ``C`` by s². Scaling single features changes them all: no feature is standardised. The
+    order of clips changes none; it does change which clips share a fold.
 
     Parameters
     ----------
@@ -211,14 +202,14 @@ def fit(
     problems
         Rows of ``K`` to be told apart.
     C
-        Weight of the errors against the vector's length; only ``"mean"`` and ``"sgd"`` have none.
+        Weight of the errors against the vector's length; only ``"mean"`` has none.
     folds
         Of the cross-validation, fewer where a side has fewer clips; each side is dealt out evenly.
         Everything is fitted anew on the other folds. None leaves it out.
     confidence
         Of the accuracy's interval.
     seed
-        Of the folds, and of ``"sgd"``.
+        Of the folds.
 
     Raises
     ------
@@ -233,7 +224,7 @@ def fit(
     right = np.zeros((len(problems), 2), np.int64)
     for chosen, rows, y in _batches(problems):
         local = K[rows[:, :, None], rows[:, None, :]]
-        a, b, norm = solve(local, y, solver, C, seed)
+        a, b, norm = solve(local, y, solver, C)
         for index in np.flatnonzero(norm == 0):
             raise InputError(
                 f"{problems[chosen[index]].name}: the two sides have the same activations on "
@@ -242,7 +233,7 @@ def fit(
         weights[np.array(chosen)[:, None], rows] = a / norm[:, None]
         bias[chosen] = b / norm
         for train, test in _folds(y, folds, seed) if folds else ():
-            a, b, _ = solve(local[:, train[:, None], train], y[train], solver, C, seed)
+            a, b, _ = solve(local[:, train[:, None], train], y[train], solver, C)
             f = (local[:, test[:, None], train] @ a[:, :, None])[:, :, 0] + b[:, None]
             hits = f * y[test] > 0
             right[chosen] += np.stack([hits[:, y[test] > 0].sum(1), hits[:, y[test] < 0].sum(1)], 1)

@@ -28,8 +28,31 @@ ALIKE = 1e-4  # relative difference up to which two directions of gradients are 
 _BLOCK = 1_000_000  # activations multiplied at a time
 
 
+def directional_derivative(gradients: Matrix, cav: Matrix) -> Matrix:
+    r"""Derivatives of scores along concept vectors, :math:`S(x) = \nabla h(f(x)) \cdot v`.
+
+    Kim et al. (2018), Eq. 1, whose limit of differences is this product. In the features of a
+    layer, or in the dual: gradients as their products with N clips' activations, and vectors as
+    weights over these clips, :math:`g \cdot \sum_n a_n x_n = \sum_n a_n (g \cdot x_n)`.
+
+    Parameters
+    ----------
+    gradients
+        ``(..., D)``: of each clip's score; ``...`` such as S clips, or S clips and T time steps.
+    cav
+        ``(P, D)`` vectors of unit length.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(P, ...)``.
+    """
+    found: Matrix = np.moveaxis(gradients @ cav.T, -1, 0)
+    return found
+
+
 @dataclass(frozen=True, eq=False)
-class Slopes:
+class LayerProducts:
     """Products of S scoring clips' gradients with N clips' activations, at one layer.
 
     Parameters
@@ -102,9 +125,9 @@ class Derivatives:
     targets: npt.NDArray[np.int64]
     logits: Matrix
     of: Score
-    layers: Mapping[str, Slopes]
+    layers: Mapping[str, LayerProducts]
 
-    def __getitem__(self, layer: str) -> Slopes:
+    def __getitem__(self, layer: str) -> LayerProducts:
         if layer not in self.layers:
             raise UnknownNameError("layer", layer, self.layers, where="these derivatives")
         return self.layers[layer]
@@ -185,7 +208,7 @@ def derivatives(
         torch.cat([found for found, _ in passes]).numpy(),
         torch.cat([logits for _, logits in passes]).double().numpy(),
         of,
-        {name: layer.slopes() for name, layer in layers.items()},
+        {name: layer.combined() for name, layer in layers.items()},
     )
 
 
@@ -233,7 +256,7 @@ class _Layer:
         for name, part, mean in zip(["", *names], steps, origin, strict=True):
             self.products.setdefault(name, []).append((part, mean))
 
-    def slopes(self) -> Slopes:
+    def combined(self) -> LayerProducts:
         """Put the batches together."""
         self._multiply()
         whole = {
@@ -242,7 +265,7 @@ class _Layer:
         }
         steps, origin = whole.pop("")
         lengths, spread = np.array(self.lengths), np.array(self.spread)
-        return Slopes(steps, origin, whole, lengths, spread, self.constant)
+        return LayerProducts(steps, origin, whole, lengths, spread, self.constant)
 
     def _compare(self, g: Tensor) -> None:
         """Note how far each gradient is from being the first one, or a multiple of it."""

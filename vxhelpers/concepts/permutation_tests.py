@@ -1,21 +1,21 @@
-"""What TCAV scores come to by chance: clips dealt out at random, and the scores computed anew.
+"""What TCAV scores come to by chance: clips permuted at random, and the scores computed anew.
 
-Everything here is in the dual: deals are sets of rows, so thousands of them are a few products of
+Everything here is in the dual: permutations are of rows, so thousands of them are a few products of
 small matrices, whatever the size of a layer.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from vxhelpers.concepts.directional_derivatives import directional_derivative
+from vxhelpers.concepts.sensitivity import Statistic, tcav_score
 from vxhelpers.errors import InputError
 
 Rows = npt.NDArray[np.int64]
 Matrix = npt.NDArray[np.float64]
-Statistic = Literal["sign_count", "magnitude"]
 Solve = Callable[[Rows, Rows], Matrix]  # (B, n) and (B, m) rows to (B, N) weights of unit vectors
 
 CENTRES: Mapping[Statistic, float] = {"sign_count": 0.5, "magnitude": 0.0}
@@ -23,15 +23,15 @@ _CHUNK = 2_000_000  # numbers in a batch of redrawn sets
 
 
 @dataclass(frozen=True, eq=False)
-class Chance:
-    """A score, and what it comes to when clips are dealt out at random.
+class PermutationTest:
+    """A score, and what it comes to when clips are permuted or drawn at random.
 
     Parameters
     ----------
     observed
         The score: a mean over the random sets that the concept is set against.
     draws
-        ``(B,)`` the same of B random deals.
+        ``(B,)`` the same of B random permutations.
     centre
         What it is by symmetry when the concept is like the random sets: 0.5 or 0.
     """
@@ -42,18 +42,18 @@ class Chance:
 
     @property
     def p(self) -> float:
-        """Two-sided p: share of the deals, the observed one among them, at least as far out.
+        """Two-sided p: share of the permutations, the observed one among them, as far out.
 
-        Never 0, and exact where deals are exchangeable (Phipson and Smyth, 2010).
+        Never 0, and exact where clips are exchangeable (Phipson and Smyth, 2010).
         """
         far = abs(self.observed - self.centre)
         spread = np.abs(self.draws - self.centre)
-        slack = 1e-9 * max(far, float(spread.max(initial=0.0)))  # the same deal, summed otherwise
+        slack = 1e-9 * max(far, float(spread.max(initial=0.0)))  # the same clips, summed otherwise
         return float((1 + (spread >= far - slack).sum()) / (1 + len(self.draws)))
 
     @property
     def effect(self) -> float:
-        """Distance from the centre in standard deviations of the deals; 0 or infinite without."""
+        """Distance from the centre in standard deviations of the draws; 0 or infinite without."""
         spread = float(np.sqrt(np.mean((self.draws - self.centre) ** 2)))
         gap = self.observed - self.centre
         if spread > 0:
@@ -61,20 +61,12 @@ class Chance:
         return float(np.copysign(np.inf, gap)) if gap else 0.0
 
     def band(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Where the middle ``confidence`` of the deals lies: what a random concept scores."""
+        """Where the middle ``confidence`` of the draws lies: what a random concept scores."""
         low, high = np.quantile(self.draws, [(1 - confidence) / 2, (1 + confidence) / 2])
         return float(low), float(high)
 
 
-Chances = dict[Statistic, Chance]
-
-
-def scored(derivatives: npt.ArrayLike, statistic: Statistic) -> Matrix:
-    """What the mean of is the score: the sign (1 where above 0, else 0), or the derivative."""
-    values = np.asarray(derivatives, np.float64)
-    if statistic not in CENTRES:
-        raise InputError(f"statistic={statistic!r}: one of {', '.join(CENTRES)}")
-    return (values > 0).astype(np.float64) if statistic == "sign_count" else values
+Tests = dict[Statistic, PermutationTest]
 
 
 def permuted(
@@ -86,13 +78,13 @@ def permuted(
     rng: np.random.Generator,
     permutations: int = 1000,
     solve: Solve | None = None,
-) -> Chances:
-    """Deal the labels out anew: all clips are shuffled among the concept and the random sets.
+) -> Tests:
+    """Permute the labels: all clips are shuffled among the concept and the random sets.
 
     The label permutation test. The score, a mean over the refits against each random set, is
-    computed anew for every deal, so its p is exact if the concept's clips are exchangeable with
-    the random ones; clips of one video are not with those of others. It loses power where the
-    concept lies far from the random clips, for then every deal is about the concept (`redrawn`).
+    computed anew for every permutation, so its p is exact if the concept's clips are exchangeable
+    with the random ones; clips of one video are not with those of others. It loses power where the
+    concept lies far from the random clips: then every permutation is about it (`redrawn`).
 
     Parameters
     ----------
@@ -102,7 +94,7 @@ def permuted(
     concept, randoms
         Rows of the concept's clips and of each random set's; no row twice.
     permutations
-        Number of deals.
+        Number of permutations.
     solve
         Classifier, given rows of B concepts and of B counterparts; mean difference, in closed form
         and in batches of all sets, unless told.
@@ -110,14 +102,14 @@ def permuted(
     Returns
     -------
     dict
-        For ``"sign_count"`` and ``"magnitude"`` the score and its deals.
+        For ``"sign_count"`` and ``"magnitude"`` the score and its permutations.
     """
     rows = np.concatenate([concept, *randoms])
     sizes = [len(concept), *map(len, randoms)]
     _check(K, products, rows, permutations)
-    deals = rng.permuted(np.tile(rows, (permutations, 1)), axis=1)
+    permutation = rng.permuted(np.tile(rows, (permutations, 1)), axis=1)
     observed = _scores(K, products, rows[None], sizes, solve)
-    return _chances(observed, _scores(K, products, deals, sizes, solve))
+    return _chances(observed, _scores(K, products, permutation, sizes, solve))
 
 
 def redrawn(
@@ -129,7 +121,7 @@ def redrawn(
     rng: np.random.Generator,
     draws: int = 1000,
     solve: Solve | None = None,
-) -> Chances:
+) -> Tests:
     """Draw random concepts from the random clips: as many as the concept's, against the others.
 
     What a random concept scores, undisturbed by the concept: the band to draw in a figure. Its p
@@ -146,11 +138,11 @@ def redrawn(
             "add random sets"
         )
     _check(K, products, np.concatenate([concept, pool]), draws)
-    deals = rng.permuted(np.tile(pool, (draws, 1)), axis=1)
+    permutation = rng.permuted(np.tile(pool, (draws, 1)), axis=1)
     sizes = [len(concept), *map(len, np.array_split(np.arange(left), parts))]
     rows, own = np.concatenate([concept, pool]), [len(concept), *map(len, randoms)]
     observed = _scores(K, products, rows[None], own, solve)
-    return _chances(observed, _scores(K, products, deals, sizes, solve))
+    return _chances(observed, _scores(K, products, permutation, sizes, solve))
 
 
 def swapped(
@@ -160,15 +152,15 @@ def swapped(
     *,
     rng: np.random.Generator,
     permutations: int = 1000,
-) -> Chance:
-    """Deal the clips of two sets out anew, and look how far they lie apart along the gradients.
+) -> PermutationTest:
+    """Permute the clips of two sets, and look how far they lie apart along the gradients.
 
     For one set against another, such as the dynamic and the static clips of a thing. The statistic
     is the magnitude before it is divided by the length of the vector, so it has the same sign. In
-    `permuted` every deal is divided by its own length: a deal that mixes two sets which lie far
-    apart is a small step along the line between them, and counts in full once it is divided. With
-    one counterpart that costs most of the power (at the last layer of a network that knows movement
-    from stillness, p = 0.11 instead of 0.001). Exact where clips are exchangeable.
+    `permuted` every permutation is divided by its own length: one that mixes two sets which lie
+    far apart is a small step along the line between them, and counts in full once divided. With
+    one counterpart that costs most of the power (at the last layer of a network that knows
+    movement from stillness, p = 0.11 instead of 0.001). Exact where clips are exchangeable.
 
     Parameters
     ----------
@@ -177,22 +169,22 @@ def swapped(
     concept, counterpart
         Rows of the two sets; no row twice.
     permutations
-        Number of deals.
+        Number of permutations.
     """
     rows = np.concatenate([concept, counterpart])
     _check(np.empty((products.shape[1],) * 2), products, rows, permutations)
     values = products[:, rows].mean(0)
-    deals = rng.permuted(np.tile(values, (permutations, 1)), axis=1)
+    permutation = rng.permuted(np.tile(values, (permutations, 1)), axis=1)
     first = len(concept)
 
-    def gap(dealt: Matrix) -> Matrix:
-        found: Matrix = dealt[..., :first].mean(-1) - dealt[..., first:].mean(-1)
+    def gap(means: Matrix) -> Matrix:
+        found: Matrix = means[..., :first].mean(-1) - means[..., first:].mean(-1)
         return found
 
-    return Chance(float(gap(values)), gap(deals), CENTRES["magnitude"])
+    return PermutationTest(float(gap(values)), gap(permutation), CENTRES["magnitude"])
 
 
-def ranked(pairs: Matrix, statistic: Statistic) -> Chance:
+def ranked(pairs: Matrix, statistic: Statistic) -> PermutationTest:
     """One set's mean score among those of the others: exact, but with r sets no p below 1/(r+1).
 
     Parameters
@@ -203,7 +195,7 @@ def ranked(pairs: Matrix, statistic: Statistic) -> Chance:
     """
     others = ~np.eye(len(pairs), dtype=bool)
     means = np.where(others, pairs, 0.0).sum(1) / (len(pairs) - 1)
-    return Chance(float(means[0]), means[1:], CENTRES[statistic])
+    return PermutationTest(float(means[0]), means[1:], CENTRES[statistic])
 
 
 def _check(K: Matrix, products: Matrix, rows: Rows, draws: int) -> None:
@@ -212,22 +204,22 @@ def _check(K: Matrix, products: Matrix, rows: Rows, draws: int) -> None:
     if len(np.unique(rows)) < len(rows):
         again, times = np.unique(rows, return_counts=True)
         raise InputError(
-            f"clips that are in two sets cannot be dealt out: rows {again[times > 1].tolist()}"
+            f"clips that are in two sets cannot be permuted: rows {again[times > 1].tolist()}"
         )
     if draws < 1:
         raise InputError(f"{draws} draws: at least one is needed, 1000 are usual")
 
 
 def _scores(
-    K: Matrix, products: Matrix, deals: Rows, sizes: Sequence[int], solve: Solve | None
+    K: Matrix, products: Matrix, permutation: Rows, sizes: Sequence[int], solve: Solve | None
 ) -> Matrix:
-    """Sign count and magnitude ``(B, 2)`` of each deal's first set, mean over the other sets."""
-    if solve is None:  # clips that are not dealt out cost time alone
-        rows = np.unique(deals)
-        deals = np.searchsorted(rows, deals)
+    """Sign count and magnitude ``(B, 2)`` of each first set, mean over the other sets."""
+    if solve is None:  # other clips cost time alone
+        rows = np.unique(permutation)
+        permutation = np.searchsorted(rows, permutation)
         K, products = K[np.ix_(rows, rows)], products[:, rows]
     chunk = max(1, _CHUNK // (len(sizes) * (len(K) + len(products))))
-    parts = [deals[start : start + chunk] for start in range(0, len(deals), chunk)]
+    parts = [permutation[i : i + chunk] for i in range(0, len(permutation), chunk)]
     cuts = np.cumsum(sizes)
     found = []
     for part in parts:
@@ -235,16 +227,17 @@ def _scores(
             slopes = _by_mean(K, products, part, sizes)
         else:
             concept, *others = np.split(part, cuts[:-1], axis=1)
-            slopes = np.stack([solve(concept, other) @ products.T for other in others], 1)
-        found.append(np.stack([(slopes > 0).mean((1, 2)), slopes.mean((1, 2))], 1))
+            vectors = [solve(concept, other) for other in others]
+            slopes = np.stack([directional_derivative(products, v) for v in vectors], 1)
+        found.append(np.stack([tcav_score(slopes, s).mean(1) for s in CENTRES], 1))
     return np.concatenate(found)
 
 
-def _by_mean(K: Matrix, products: Matrix, deals: Rows, sizes: Sequence[int]) -> Matrix:
+def _by_mean(K: Matrix, products: Matrix, rows: Rows, sizes: Sequence[int]) -> Matrix:
     """Derivatives ``(B, sets - 1, S)`` along the unit mean differences of set 0 to the others."""
     label = np.repeat(np.arange(len(sizes)), sizes)
-    share = np.zeros((len(deals), len(sizes), len(K)))
-    share[np.arange(len(deals))[:, None], label, deals] = 1 / np.asarray(sizes)[label]
+    share = np.zeros((len(rows), len(sizes), len(K)))
+    share[np.arange(len(rows))[:, None], label, rows] = 1 / np.asarray(sizes)[label]
     reach = share @ K
     own = np.einsum("bkn,bkn->bk", reach, share)
     cross = np.einsum("bn,bkn->bk", reach[:, 0], share[:, 1:])
@@ -266,13 +259,13 @@ def all_pairs(K: Matrix, products: Matrix, sets: Sequence[Rows]) -> Matrix:
 
 def _over(gap: Matrix, square: Matrix, size: Matrix) -> Matrix:
     """Divide by the length; where two means coincide there is no direction, and nothing moves."""
-    some = square > 1e-12 * size
-    length = np.sqrt(np.where(some, square, 1.0))
-    return np.where(some[..., None], gap / length[..., None], 0.0)
+    apart = square > 1e-12 * size
+    length = np.sqrt(np.where(apart, square, 1.0))
+    return np.where(apart[..., None], gap / length[..., None], 0.0)
 
 
-def _chances(observed: Matrix, draws: Matrix) -> Chances:
+def _chances(observed: Matrix, draws: Matrix) -> Tests:
     return {
-        statistic: Chance(float(observed[0, place]), draws[:, place], centre)
+        statistic: PermutationTest(float(observed[0, place]), draws[:, place], centre)
         for place, (statistic, centre) in enumerate(CENTRES.items())
     }

@@ -7,30 +7,35 @@ other clips would have scored: a t-test over them (the paper's) finds far too mu
 (`vxhelpers.concepts.permutation_tests`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from vxhelpers.concepts.permutation_tests import (
     CENTRES,
-    Chance,
     Matrix,
+    PermutationTest,
     Rows,
-    Statistic,
     all_pairs,
     permuted,
     ranked,
     redrawn,
-    scored,
 )
+from vxhelpers.concepts.sensitivity import Statistic, clip_scores, tcav_score
 from vxhelpers.errors import InputError
+from vxhelpers.figures.report import Report, Text
+from vxhelpers.figures.table import Interval, Table, table
 from vxhelpers.stats import Share, bonferroni, wilson
 
+if TYPE_CHECKING:
+    from vxhelpers.figures.filmstrips import Illustration
+
 Outcome = Literal["towards", "away", "chance", "not separated"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 RECOMMENDED = "permutation, magnitude"  # of the tests of `p_values`
 
@@ -52,7 +57,7 @@ class Verdict:
     alpha
         Level that ``corrected`` is held against.
     smallest
-        The smallest corrected p that this many deals can give.
+        The smallest corrected p that this many permutations can give.
     """
 
     outcome: Outcome
@@ -70,14 +75,14 @@ class Verdict:
     def __str__(self) -> str:
         if self.outcome == "not separated":
             return "does not separate: not interpreted"
-        said = {
+        effect = {
             "towards": "pushes towards the class",
             "away": "pushes away from the class",
             "chance": "not told from chance",
         }[self.outcome]
-        text = f"{said} (p = {self.p:.3g}, corrected {self.corrected:.3g} for m = {self.m})"
+        text = f"{effect} (p = {self.p:.3g}, corrected {self.corrected:.3g} for m = {self.m})"
         if self.smallest > self.alpha:
-            text += f"; no deal could give less than {self.smallest:.3g}: draw more"
+            text += f"; no permutation could give less than {self.smallest:.3g}: draw more"
         return text
 
 
@@ -118,7 +123,7 @@ def welch(scores: npt.ArrayLike, null: npt.ArrayLike, *, pairs: int | None = Non
     return float(2 * student.sf(abs(gap) / np.sqrt(parts.sum()), freedom))
 
 
-def single_case(chance: Chance) -> float:
+def single_case(test: PermutationTest) -> float:
     """Two-sided t of one value among the draws, taken for normal: for a few random sets' scores.
 
     After Crawford and Howell (1998), with the centre known by symmetry. With no spread, 1 if the
@@ -126,9 +131,9 @@ def single_case(chance: Chance) -> float:
     """
     from scipy.stats import t as student
 
-    if not np.isfinite(chance.effect):
-        return chance.p
-    return float(2 * student.sf(abs(chance.effect), len(chance.draws)))
+    if not np.isfinite(test.effect):
+        return test.p
+    return float(2 * student.sf(abs(test.effect), len(test.draws)))
 
 
 def interval(
@@ -149,7 +154,7 @@ def interval(
         ``(r, S)``: the concept's directional derivatives, a row for each of the r random sets that
         it was set against, a column for each scoring clip.
     """
-    values = scored(derivatives, statistic)
+    values = clip_scores(derivatives, statistic)
     if values.ndim != 2 or min(values.shape) < 1:
         raise InputError(f"derivatives are (random sets, scoring clips), not {values.shape}")
     r, s = values.shape
@@ -160,21 +165,18 @@ def interval(
     return float(low), float(high)
 
 
-def judge(
-    chance: Chance, *, m: int, separates: bool, alpha: float = 0.05, p: float | None = None
-) -> Verdict:
-    """Say what may be said: by the p of ``chance`` (or by ``p``), corrected for m hypotheses."""
+def judge(test: PermutationTest, *, m: int, separates: bool, alpha: float = 0.05) -> Verdict:
+    """Decide by the test's p, corrected for m hypotheses, and by the sign of its effect."""
     if not 0 < alpha < 1:
         raise InputError(f"alpha={alpha}: a level lies between 0 and 1")
-    p = chance.p if p is None else p
-    corrected = bonferroni(p, m)
+    corrected = bonferroni(test.p, m)
     outcome: Outcome = "chance"
     if not separates:
         outcome = "not separated"
     elif corrected <= alpha:
-        outcome = "towards" if chance.observed > chance.centre else "away"
-    smallest = bonferroni(1 / (1 + len(chance.draws)), m)
-    return Verdict(outcome, p, corrected, m, alpha, min(smallest, corrected))
+        outcome = "towards" if test.observed > test.centre else "away"
+    smallest = bonferroni(1 / (1 + len(test.draws)), m)
+    return Verdict(outcome, test.p, corrected, m, alpha, min(smallest, corrected))
 
 
 def p_values(
@@ -198,16 +200,73 @@ def p_values(
     off = ~np.eye(len(randoms), dtype=bool)
     found = {}
     for statistic in CENTRES:
-        table = scored(slopes, statistic).mean(2)
+        table = tcav_score(slopes, statistic)
         null, name = table[1:, 1:], statistic.replace("_", " ")
         means = np.where(off, null, 0.0).sum(1) / max(1, len(randoms) - 1)
-        own = Chance(float(table[0, 1:].mean()), means, CENTRES[statistic])
+        own = PermutationTest(float(table[0, 1:].mean()), means, CENTRES[statistic])
         found[f"welch, {name}"] = welch(table[0, 1:], null[off], pairs=int(off.sum()) // 2)
         found[f"rank, {name}"] = ranked(table, statistic).p
         found[f"single case, {name}"] = single_case(own)
         found[f"permutation, {name}"] = shuffled[statistic].p
         found[f"redrawn, {name}"] = drawn[statistic].p
     return found
+
+
+@dataclass(frozen=True)
+class FalsePositives(Report):
+    """How often tests find something where there is nothing.
+
+    Parameters
+    ----------
+    shares
+        Name of each test of `p_values` to the share of its p up to ``alpha``.
+    alpha
+        The level that the tests claim.
+    """
+
+    shares: Mapping[str, Share]
+    alpha: float
+
+    @property
+    def intervals(self) -> dict[str, dict[str, Interval]]:
+        """Statistic to test to share with its interval."""
+        found: dict[str, dict[str, Interval]] = {}
+        for name, share in self.shares.items():
+            test, statistic = name.split(", ")
+            found.setdefault(statistic, {})[test] = share.value, share.low, share.high
+        return found
+
+    def figure(self) -> "Illustration":
+        """Shares by test, with the level that they claim."""
+        from vxhelpers.figures.score_charts import bars
+
+        return bars(
+            {
+                statistic: {test.replace(" ", "\n"): share for test, share in row.items()}
+                for statistic, row in self.intervals.items()
+            },
+            units=f"share of p ≤ {self.alpha:g}",
+            line=("nominal", self.alpha),
+        )
+
+    def table(self) -> Table:
+        """Shares by test and statistic."""
+        rows = self.intervals
+        tests = [*next(iter(rows.values()))]
+        columns = {statistic: [row[test] for test in tests] for statistic, row in rows.items()}
+        caption = f"Share of p up to {self.alpha:g} where there is nothing to find"
+        return table({"test": tests, **columns}, caption=caption, sortable=False)
+
+    def summary(self) -> Text:
+        """The paper's test and the recommended one, held against the level."""
+        welch, own = self.shares["welch, sign count"], self.shares[RECOMMENDED]
+        kept = "It keeps its word." if own.low <= self.alpha else "**It is above its level, too.**"
+        return Text(
+            f"The paper's t-test over refits finds something in {welch}, where it should in "
+            f"{self.alpha:g}: refits against several random sets share the concept's clips, so "
+            "their spread says nothing of what other clips would have scored. The test that is "
+            f"relied on here, {RECOMMENDED}: {own}. {kept}"
+        )
 
 
 def false_positives(
@@ -221,7 +280,7 @@ def false_positives(
     repeats: int = 200,
     permutations: int = 199,
     alpha: float = 0.05,
-) -> dict[str, Share]:
+) -> FalsePositives:
     """Share of p up to alpha, by each test, when the "concept" is drawn from the random pool.
 
     A test is as good as its word if that share is at most alpha.
@@ -248,7 +307,8 @@ def false_positives(
         found = p_values(K, products, drawn[0], [*drawn[1:]], rng=rng, permutations=permutations)
         for name, p in found.items():
             hits[name] = hits.get(name, 0) + int(p <= alpha)
-    return {
+    shares = {
         name: Share(count / repeats, *wilson(count, repeats), repeats)
         for name, count in hits.items()
     }
+    return FalsePositives(shares, alpha)

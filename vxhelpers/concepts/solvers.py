@@ -1,7 +1,6 @@
 """Linear classifiers between few clips of many features: batches of small problems in the dual."""
 
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -10,18 +9,52 @@ import numpy.typing as npt
 from vxhelpers.errors import InputError
 
 Matrix = npt.NDArray[np.float64]
-Solver = Literal["mean", "logistic", "ridge", "svm", "linear_svc", "sgd"]
+Solver = Literal["mean", "logistic", "linear_svc"]
 
-SOLVERS: tuple[Solver, ...] = ("mean", "logistic", "ridge", "svm", "linear_svc", "sgd")
-FROM_ORIGIN = frozenset({"linear_svc", "sgd"})  # their vector depends on where the origin is
+SOLVERS: tuple[Solver, ...] = ("mean", "logistic", "linear_svc")
+FROM_ORIGIN = frozenset({"linear_svc"})  # their vector depends on where the origin is
 
 _STEPS = 100  # of Newton's method; half a dozen are usual
 _HALVINGS = 40  # of one step
 
 
-def solve(
-    K: Matrix, y: Matrix, solver: Solver, C: float, seed: int
-) -> tuple[Matrix, Matrix, Matrix]:
+def cav_by_mean_difference(concept: npt.ArrayLike, random: npt.ArrayLike) -> Matrix:
+    r"""Unit vector from the random clips' mean activation to the concept's.
+
+    .. math:: v = (\bar A_{concept} - \bar A_{random}) / |\bar A_{concept} - \bar A_{random}|
+
+    FastCAV (Schmalwasser et al., 2025, section 3) in the form that the sides' sizes do not change:
+    FastCAV subtracts the mean of all clips, which has the same direction.
+
+    Parameters
+    ----------
+    concept, random
+        ``(n, ...)`` and ``(m, ...)`` activations of clips.
+
+    Raises
+    ------
+    InputError
+        If both means are the same: there is no direction between them.
+    """
+    a, b = (np.asarray(x, np.float64) for x in (concept, random))
+    y = np.repeat([1.0, -1.0], [len(a), len(b)])
+    v: Matrix = np.tensordot(mean_difference_weights(y), np.concatenate([a, b]), 1)
+    length = float(np.linalg.norm(v))
+    if not length > 1e-12 * max(np.abs(a).max(), np.abs(b).max()):
+        raise InputError("the two sides have the same activations on average: no direction")
+    return v / length
+
+
+def mean_difference_weights(y: Matrix) -> Matrix:
+    """Weights of clips that make the difference of two means, given labels 1 and -1.
+
+    `cav_by_mean_difference` in the dual: weights over clips, whatever their activations are.
+    """
+    weights: Matrix = np.where(y > 0, 1 / (y > 0).sum(), -1 / (y < 0).sum())
+    return weights
+
+
+def solve(K: Matrix, y: Matrix, solver: Solver, C: float) -> tuple[Matrix, Matrix, Matrix]:
     """Solve a batch of problems of one size; `vxhelpers.concepts.cav.fit` says what each solver
     finds.
 
@@ -40,16 +73,13 @@ def solve(
     """
     level = K.mean(1)
     if solver == "mean":
-        a = np.where(y > 0, 1 / (y > 0).sum(), -1 / (y < 0).sum()) + np.zeros((len(K), 1))
-        b = np.zeros(len(K))
-    elif solver == "sgd":
-        a, b = _descend(K, y, seed)
+        a, b = mean_difference_weights(y) + np.zeros((len(K), 1)), np.zeros(len(K))
     elif solver in FROM_ORIGIN:
-        a, b = _newton(K, y, _LOSSES[solver], C, free=False)
+        a, b = _newton(K, y, _squared_hinge, C, free=False)
     else:
         # The clips' own mean as origin: free, as weights sum to zero, and better conditioned.
         centred = K - level[:, None, :] - (level - level.mean(1, keepdims=True))[:, :, None]
-        a, b = _newton(centred, y, _LOSSES[solver], C, free=True)
+        a, b = _newton(centred, y, _logistic, C, free=True)
     f = _times(K, a)
     if solver == "mean":
         b -= (f[:, y > 0].mean(1) + f[:, y < 0].mean(1)) / 2
@@ -70,10 +100,6 @@ def _logistic(f: Matrix, y: Matrix, C: float) -> tuple[Matrix, Matrix, Matrix]:
     return C * np.logaddexp(0, -y * f), C * y * miss, C * miss * (1 - miss)
 
 
-def _squared(f: Matrix, y: Matrix, C: float) -> tuple[Matrix, Matrix, Matrix]:
-    return C * (y - f) ** 2 / 2, C * (y - f), np.full_like(f, C)
-
-
 def _squared_hinge(f: Matrix, y: Matrix, C: float) -> tuple[Matrix, Matrix, Matrix]:
     slack = np.maximum(1 - y * f, 0)
     return C * slack**2, 2 * C * y * slack, np.where(slack > 0, 2 * C, 0.0)
@@ -81,12 +107,6 @@ def _squared_hinge(f: Matrix, y: Matrix, C: float) -> tuple[Matrix, Matrix, Matr
 
 # Of decisions f (B, n): the loss of each clip, its slope downhill and its curvature.
 _Loss = Callable[[Matrix, Matrix, float], tuple[Matrix, Matrix, Matrix]]
-_LOSSES: Mapping[str, _Loss] = {
-    "logistic": _logistic,
-    "ridge": _squared,
-    "svm": _squared_hinge,
-    "linear_svc": _squared_hinge,
-}
 
 
 def _newton(K: Matrix, y: Matrix, loss: _Loss, C: float, *, free: bool) -> tuple[Matrix, Matrix]:
@@ -162,23 +182,3 @@ def _rescale(half: Matrix, f: Matrix, y: Matrix, C: float) -> Matrix:
 
 def _times(K: Matrix, a: Matrix) -> Matrix:
     return (K @ a[:, :, None])[:, :, 0]
-
-
-def _descend(K: Matrix, y: Matrix, seed: int) -> tuple[Matrix, Matrix]:
-    """Run scikit-learn's SGD on coordinates that have these scalar products.
-
-    Its path is the same in any rotation of the features, so n coordinates stand for millions.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import SGDClassifier
-
-    a, b = np.zeros(K.shape[:2]), np.zeros(len(K))
-    for index, (values, axes) in enumerate(zip(*np.linalg.eigh(K), strict=True)):
-        real = values > 1e-10 * values.max()
-        roots, axes = np.sqrt(values[real]), axes[:, real]
-        model = SGDClassifier(alpha=0.01, max_iter=1000, tol=1e-3, random_state=seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(axes * roots, y)
-        a[index], b[index] = axes @ (model.coef_[0] / roots), model.intercept_[0]
-    return a, b

@@ -12,14 +12,16 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from vxhelpers.concepts.activations import Activations, gram
-from vxhelpers.concepts.cav import Cavs, HeldOut, Problem, against, cosine, fit
+from vxhelpers.concepts.activations import Activations, collect, gram
+from vxhelpers.concepts.cav import HeldOut, Problem, against, cosine, fit
 from vxhelpers.concepts.directional_derivatives import Derivatives, Masks, derivatives
-from vxhelpers.concepts.permutation_tests import Statistic, scored
+from vxhelpers.concepts.sensitivity import Sensitivity, Statistic, sensitivity, tcav_score
 from vxhelpers.concepts.solvers import FROM_ORIGIN, Solver
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError, UnknownNameError
+from vxhelpers.figures.report import Text, escape_markdown
 from vxhelpers.models.probe import Score, Target
 from vxhelpers.models.zoo import Model
 
@@ -27,95 +29,36 @@ Rows = npt.NDArray[np.int64]
 Matrix = npt.NDArray[np.float64]
 
 FEWEST = 4  # scoring clips
+FORWARD = 16  # clips a pass without gradients
 RANDOM_SETS = 2  # at the least: a spread needs two
+NOT_VALIDATED = "vectors were fitted without cross-validation: leave folds=5"
 
 
-@dataclass(frozen=True, eq=False)
-class Sensitivity:
-    """Derivatives of S clips' scores along P concept vectors of unit length, at one layer.
+@dataclass(frozen=True)
+class TcavSettings:
+    """How concepts are scored.
 
     Parameters
     ----------
-    cavs
-        The concept vectors.
-    clips
-        Names of the scoring clips.
-    steps
-        ``(P, S, T)``: their parts by time step of the layer.
-    inside
-        Name of each place to its share of ``steps``; what lies elsewhere is the rest.
-    lengths
-        ``(S,)`` lengths of the gradients.
+    of
+        The class's score that is differentiated: ``"logit"`` or ``"log_probability"``.
+    solvers
+        Estimators of the CAV, `vxhelpers.concepts.cav.fit`.
+    C, folds
+        As in `vxhelpers.concepts.cav.fit`; ``folds=None`` leaves the held-out accuracy out.
+    batch_size
+        Scoring clips a pass.
     """
 
-    cavs: Cavs
-    clips: tuple[str, ...]
-    steps: Matrix
-    inside: Mapping[str, Matrix]
-    lengths: Matrix
-
-    @property
-    def derivatives(self) -> Matrix:
-        """``(P, S)``: change of the score a unit of activation along the vector."""
-        total: Matrix = self.steps.sum(2)
-        return total
-
-    @property
-    def sign_count(self) -> Matrix:
-        """``(P,)`` share of clips whose derivative is above 0: the TCAV score."""
-        share: Matrix = (self.derivatives > 0).mean(1)
-        return share
-
-    @property
-    def magnitude(self) -> Matrix:
-        """``(P,)`` mean derivative, signed.
-
-        captum's ``magnitude`` is the same times the length of the classifier's weights, which it
-        does not divide by. Kim et al. (2018) leave the magnitude aside.
-        """
-        mean: Matrix = self.derivatives.mean(1)
-        return mean
-
-    @property
-    def alignment(self) -> Matrix:
-        """``(P, S)`` cosine of gradient and vector, to compare layers; 0 where there is none."""
-        some = self.lengths > 0
-        share: Matrix = np.where(some, self.derivatives / np.where(some, self.lengths, 1), 0.0)
-        return share
-
-    def elsewhere(self, place: str) -> Matrix:
-        """``(P, S, T)``: what is left of ``steps`` outside a place."""
-        if place not in self.inside:
-            raise UnknownNameError("place", place, self.inside)
-        rest: Matrix = self.steps - self.inside[place]
-        return rest
-
-
-def sensitivity(found: Derivatives, layer: str, cavs: Cavs) -> Sensitivity:
-    """Open the products at a layer into derivatives along concept vectors of that layer."""
-    slopes = found[layer]
-    if cavs.weights.shape[1] != slopes.steps.shape[2]:
-        raise InputError(
-            f"concept vectors over {cavs.weights.shape[1]} clips do not fit products with "
-            f"{slopes.steps.shape[2]}"
-        )
-    sums = cavs.weights.sum(1)
-
-    def along(steps: Matrix, origin: Matrix) -> Matrix:
-        parts: Matrix = np.moveaxis(steps @ cavs.weights.T, 2, 0) + sums[:, None, None] * origin
-        return parts
-
-    return Sensitivity(
-        cavs,
-        found.clips,
-        along(slopes.steps, slopes.origin),
-        {place: along(*share) for place, share in slopes.inside.items()},
-        slopes.lengths,
-    )
+    of: Score = "logit"
+    solvers: tuple[Solver, ...] = ("mean", "logistic")
+    C: float = 1.0
+    folds: int | None = 5
+    batch_size: int = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class LayerScores:
     """All scores at one layer.
 
     Parameters
@@ -128,7 +71,7 @@ class Layer:
         ``(N, N)`` Gram matrix of the clips' activations, about their mean.
     products
         ``(S, N)`` products of the scoring clips' gradients with them.
-    opinions
+    sensitivities
         For each solver the sensitivity to c x r vectors: concept by concept, against each random
         set.
     nulls
@@ -142,24 +85,23 @@ class Layer:
     randoms: tuple[str, ...]
     K: Matrix
     products: Matrix
-    opinions: Mapping[Solver, Sensitivity]
+    sensitivities: Mapping[Solver, Sensitivity]
     nulls: Mapping[Solver, Sensitivity]
     degenerate: str
 
     def derivatives(self, concept: str, solver: Solver = "mean") -> Matrix:
         """``(r, S)``: derivatives along the concept's vector against each random set."""
-        return self.opinion(solver).derivatives[self.vectors(concept)]
+        return self.sensitivity(solver).derivatives[self.vectors(concept)]
 
     def scores(self, concept: str, statistic: Statistic, solver: Solver = "mean") -> Matrix:
         """``(r,)``: sign count or magnitude of the concept against each random set."""
-        means: Matrix = scored(self.derivatives(concept, solver), statistic).mean(1)
-        return means
+        return tcav_score(self.derivatives(concept, solver), statistic)
 
     def null(self, statistic: Statistic, solver: Solver = "mean") -> Matrix:
         """``(r (r - 1),)``: the same of random sets against each other, each pair both ways."""
-        self.opinion(solver)
+        self.sensitivity(solver)
         pairs = self.nulls[solver].derivatives
-        return np.concatenate([scored(way, statistic).mean(1) for way in (pairs, -pairs)])
+        return np.concatenate([tcav_score(way, statistic) for way in (pairs, -pairs)])
 
     def vectors(self, concept: str) -> slice:
         """Where a concept's r vectors are among all."""
@@ -168,22 +110,32 @@ class Layer:
         r, place = len(self.randoms), self.concepts.index(concept)
         return slice(place * r, (place + 1) * r)
 
-    def opinion(self, solver: Solver) -> Sensitivity:
-        """What one solver says."""
-        if solver not in self.opinions:
-            raise UnknownNameError("solver", solver, self.opinions, where=f"layer {self.name!r}")
-        return self.opinions[solver]
+    def sensitivity(self, solver: Solver) -> Sensitivity:
+        """Derivatives along the vectors of one solver."""
+        known = self.sensitivities
+        if solver not in known:
+            raise UnknownNameError("solver", solver, known, where=f"layer {self.name!r}")
+        return known[solver]
 
     def agreement(self, concept: str, a: Solver = "mean", b: Solver = "logistic") -> Matrix:
         """``(r,)`` cosines between two solvers' vectors of a concept."""
-        pair = [self.opinion(solver).cavs for solver in (a, b)]
+        pair = [self.sensitivity(solver).cavs for solver in (a, b)]
         return cosine(self.K, *pair)[self.vectors(concept)]
+
+    def range_of(self, concept: str) -> Text:
+        """How far a concept's derivatives, means over the random sets, differ between clips."""
+        slopes = self.derivatives(concept).mean(0)
+        return Text(
+            f"Derivatives along *{escape_markdown(concept)}* at {escape_markdown(self.name)} run "
+            f"from {slopes.min():+.3g} to {slopes.max():+.3g} over {len(slopes)} clips; "
+            f"{(slopes > 0).sum()} are above zero."
+        )
 
     def held_out(self, concept: str, solver: Solver = "mean") -> HeldOut:
         """Cross-validated accuracy of the concept's r vectors."""
-        found = self.opinion(solver).cavs.held_out
+        found = self.sensitivity(solver).cavs.held_out
         if found is None:
-            raise InputError("vectors were fitted without cross-validation: leave folds=5")
+            raise InputError(NOT_VALIDATED)
         rows = self.vectors(concept)
         return HeldOut(found.accuracy[rows], found.low[rows], found.high[rows], found.chance[rows])
 
@@ -202,17 +154,38 @@ class Tcav:
         Of the N concept and random clips.
     derivatives
         Products, targets and logits of the scoring clips.
+    settings
+        That they were scored with.
     """
 
-    layers: Mapping[str, Layer]
+    layers: Mapping[str, LayerScores]
     sets: Mapping[str, Rows]
     names: tuple[str, ...]
     derivatives: Derivatives
+    settings: TcavSettings
 
-    def __getitem__(self, layer: str) -> Layer:
+    def __getitem__(self, layer: str) -> LayerScores:
         if layer not in self.layers:
             raise UnknownNameError("layer", layer, self.layers, where="these scores")
         return self.layers[layer]
+
+    @property
+    def deepest_graded(self) -> str:
+        """The last layer whose sign counts can be other than 0 and 1; the last, if none."""
+        graded = [name for name, layer in self.layers.items() if not layer.degenerate]
+        return graded[-1] if graded else [*self.layers][-1]
+
+    def caution(self) -> Text:
+        """At which layers sign counts say little, and why."""
+        reasons = {n: layer.degenerate for n, layer in self.layers.items() if layer.degenerate}
+        if not reasons:
+            return Text("At no layer are the gradients of all clips the same.")
+        first = next(iter(reasons.values())).split(";")[0]
+        return Text(
+            f"**Take care with {', '.join(map(escape_markdown, reasons))}:** {first}. A bar there "
+            "is 0 or 1 whatever the clips are, and its interval means nothing. The magnitude, "
+            "which is tested, does not suffer from that."
+        )
 
 
 def tcav(
@@ -223,12 +196,8 @@ def tcav(
     concepts: Sequence[str],
     randoms: Sequence[str],
     target: Target,
-    of: Score = "logit",
-    solvers: Sequence[Solver] = ("mean", "logistic"),
-    C: float = 1.0,
-    folds: int | None = 5,
     places: Mapping[str, Masks] | None = None,
-    batch_size: int = 8,
+    settings: TcavSettings | None = None,
 ) -> Tcav:
     """Score every concept against every random set, and random sets against each other.
 
@@ -242,12 +211,10 @@ def tcav(
         Scoring clips, at least 4, of the class to be explained.
     concepts, randoms
         Names of sets in ``activations``; at least two random sets, without common clips.
-    target, of, places, batch_size
+    target, places
         As in `vxhelpers.concepts.directional_derivatives.derivatives`.
-    solvers
-        Classifiers, each an opinion of its own.
-    C, folds
-        As in `vxhelpers.concepts.cav.fit`; ``folds=None`` leaves the held-out accuracy out.
+    settings
+        Score, estimators and cross-validation; `TcavSettings` unless given.
 
     Raises
     ------
@@ -259,6 +226,7 @@ def tcav(
     NotFiniteError
         As `derivatives`.
     """
+    settings = TcavSettings() if settings is None else settings
     if len(clips) < FEWEST:
         raise InputError(
             f"{len(clips)} scoring clips: a score needs {FEWEST} at least, 30 are usual"
@@ -268,63 +236,55 @@ def tcav(
             f"{len(concepts)} concepts and {len(randoms)} random sets: at least one concept and "
             f"{RANDOM_SETS} random sets are needed, 20 are better"
         )
-    asked = pairs(activations, [(c, r) for c in concepts for r in randoms])
+    problems = pairs(activations, [(c, r) for c in concepts for r in randoms])
     random = pairs(activations, [*combinations(randoms, 2)])
     found = derivatives(
-        model, clips, activations, target=target, of=of, places=places, batch_size=batch_size
-    )
+        model, clips, activations, target=target, of=settings.of, places=places,
+        batch_size=settings.batch_size,
+    )  # fmt: skip
+    C, solvers = settings.C, settings.solvers
     layers = {}
     for name, x in activations.layers.items():
         centred = gram(x, device=model.device)
         raw = gram(x, centre=False, device=model.device) if FROM_ORIGIN & {*solvers} else centred
-        opinions, nulls = {}, {}
+        sensitivities, nulls = {}, {}
         for solver in solvers:
             K = raw if solver in FROM_ORIGIN else centred
-            vectors = fit(K, asked, solver=solver, C=C, folds=folds)
-            opinions[solver] = sensitivity(found, name, vectors)
+            vectors = fit(K, problems, solver=solver, C=C, folds=settings.folds)
+            sensitivities[solver] = sensitivity(found, name, vectors)
             nulls[solver] = sensitivity(found, name, fit(K, random, solver=solver, C=C, folds=None))
-        layers[name] = Layer(
+        layers[name] = LayerScores(
             name,
             tuple(concepts),
             tuple(randoms),
             centred,
             found[name].products,
-            opinions,
+            sensitivities,
             nulls,
             found[name].degenerate,
         )
-    return Tcav(layers, activations.sets, activations.names, found)
+    return Tcav(layers, activations.sets, activations.names, found, settings)
 
 
-def pairs(activations: Activations, asked: Sequence[tuple[str, str]]) -> list[Problem]:
+def tcav_of_clips(
+    model: Model,
+    sets: Mapping[str, Sequence[Clip]],
+    clips: Sequence[Clip],
+    *,
+    concepts: Sequence[str],
+    randoms: Sequence[str],
+    layers: Sequence[str],
+    target: Target,
+    settings: TcavSettings | None = None,
+) -> Tcav:
+    """Collect the activations of sets of clips (in float16) and score them with `tcav`."""
+    chosen = {name: sets[name] for name in (*concepts, *randoms)}
+    held = collect(model, chosen, layers=layers, batch_size=FORWARD, dtype=torch.float16)
+    return tcav(
+        model, held, clips, concepts=concepts, randoms=randoms, target=target, settings=settings
+    )
+
+
+def pairs(activations: Activations, names: Sequence[tuple[str, str]]) -> list[Problem]:
     """Pose one set against another, pair by pair; clips on both sides are refused and listed."""
-    return [against(activations.sets, a, b, names=activations.names) for a, b in asked]
-
-
-def relative(
-    scores: Tcav, group: Sequence[str], *, solver: Solver = "mean", C: float = 1.0
-) -> dict[str, Sensitivity]:
-    """Relative TCAV: each set of a group against all others of it, at every layer.
-
-    The paper's Figures 7 to 9: a group of concepts that includes a random one. The vectors tell
-    concepts from each other, so that what they have in common (a crop's frame, a court) cancels.
-
-    Parameters
-    ----------
-    group
-        Names of sets, at least two, without common clips; problem ``i`` is the i-th of them.
-    """
-    if len(group) < 2:
-        raise InputError(f"a group of {len(group)}: relative scores need two sets or more")
-    if solver in FROM_ORIGIN:
-        raise InputError(f"solver={solver!r} depends on the origin: relative scores are centred")
-    problems = [
-        against(scores.sets, name, [o for o in group if o != name], names=scores.names)
-        for name in group
-    ]
-    return {
-        name: sensitivity(
-            scores.derivatives, name, fit(layer.K, problems, solver=solver, C=C, folds=5)
-        )
-        for name, layer in scores.layers.items()
-    }
+    return [against(activations.sets, a, b, names=activations.names) for a, b in names]

@@ -38,7 +38,6 @@ def bars(
     line: tuple[str, float] | None = None,
     limits: tuple[float, float] | None = None,
     doubt: str = EMPTY,
-    alt: str = "",
 ) -> Illustration:
     """Draw scores with intervals as groups of bars: the paper's Figures 7 to 9.
 
@@ -82,7 +81,7 @@ def bars(
     ax.set(ylabel=units, xlim=(-0.5, len(places) - 0.5))
     handles = [Patch(**_fill(k), label=name) for k, name in enumerate(scores)]
     _finish(figure, ax, scores, handles, line=line, limits=limits, doubt=doubt if doubtful else "")
-    return Illustration(figure, alt or _told(units, scores, doubtful, line, doubt))
+    return Illustration(figure, _description(units, scores, doubtful, line, doubt))
 
 
 @matplotlib.rc_context(STYLE)
@@ -95,7 +94,6 @@ def curves(
     bands: Mapping[str, tuple[float, float]] | None = None,
     limits: tuple[float, float] | None = None,
     doubt: str = EMPTY,
-    alt: str = "",
 ) -> Illustration:
     """Draw scores with intervals as curves over depth, with what random concepts score behind.
 
@@ -136,7 +134,7 @@ def curves(
     ax.set_xticks(range(0, len(places), every), places[::every])
     ax.set(ylabel=units, xlim=(-0.4, len(places) - 0.6))
     _finish(figure, ax, scores, handles, line=line, limits=limits, doubt=doubt if doubtful else "")
-    return Illustration(figure, alt or _told(units, scores, doubtful, line, doubt))
+    return Illustration(figure, _description(units, scores, doubtful, line, doubt))
 
 
 @dataclass(frozen=True)
@@ -145,8 +143,8 @@ class Judged:
 
     Parameters
     ----------
-    value, low, high
-        The score and its interval.
+    score
+        With its interval.
     band
         Where 95 % of random concepts score.
     p
@@ -157,9 +155,7 @@ class Judged:
         Whether the concept's vectors tell its clips from random ones; greyed out if not.
     """
 
-    value: float
-    low: float
-    high: float
+    score: Interval
     band: tuple[float, float]
     p: float
     effect: float
@@ -173,7 +169,6 @@ def significance(
     units: str = "TCAV score",
     alpha: float = 0.05,
     chance: float = 0.5,
-    alt: str = "",
 ) -> Illustration:
     """Draw scores against the band of random concepts, with corrected p and effect: Figure 10.
 
@@ -184,26 +179,28 @@ def significance(
     InputError, NotFiniteError
         As `bars`; an effect may be infinite.
     """
-    table = {name: {units: (row.value, row.low, row.high)} for name, row in rows.items()}
+    table = {name: {units: row.score} for name, row in rows.items()}
     _places(table, ())
     figure = Figure((WIDTH, 1.1 + 0.42 * len(rows)), layout="constrained")
     ax = figure.subplots()
     ax.axvline(chance, color=GREY, ls="--", lw=1)
-    told = []
+    descriptions = []
     for y, (name, row) in enumerate(rows.items()):
-        low, high = _finite(f"band of {name}", row.band)
-        ax.barh(y, high - low, 0.5, left=low, color="#c9ced4", alpha=0.6, lw=0)
-        sure = row.separates and row.p <= alpha
-        tone = PALETTE[0] if row.separates else GREY
-        ax.errorbar(row.value, y, xerr=[[row.value - row.low], [row.high - row.value]], fmt="o",
-                    color=tone, mfc=tone if sure else "white", ms=7, capsize=3)  # fmt: skip
+        value, low, high = row.score
         text = f"p {_small(row.p)}, effect {row.effect:+.1f}"
+        descriptions.append(
+            f"{name}: {value:.2f} [{low:.2f}, {high:.2f}], random concepts {row.band[0]:.2f} to "
+            f"{row.band[1]:.2f}, corrected {text}"
+            + ("" if row.separates else ", does not separate")
+        )
+        band = _finite(f"band of {name}", row.band)
+        ax.barh(y, band[1] - band[0], 0.5, left=band[0], color="#c9ced4", alpha=0.6, lw=0)
+        tone = PALETTE[0] if row.separates else GREY
+        ax.errorbar(value, y, xerr=[[value - low], [high - value]], fmt="o", color=tone,
+                    mfc=tone if row.separates and row.p <= alpha else "white", ms=7,
+                    capsize=3)  # fmt: skip
         ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=8,
                 color="#1f2328" if row.separates else GREY)  # fmt: skip
-        told.append(
-            f"{name}: {row.value:.2f} [{row.low:.2f}, {row.high:.2f}], random concepts {low:.2f} "
-            f"to {high:.2f}, corrected {text}" + ("" if row.separates else ", does not separate")
-        )
     ax.set_yticks(range(len(rows)), [*rows])
     ax.set(xlabel=units, ylim=(len(rows) - 0.5, -0.5))
     ax.grid(axis="y", visible=False)
@@ -218,7 +215,7 @@ def significance(
         loc="outside lower center",
         ncols=2,
     )
-    return Illustration(figure, alt or f"{units} against chance. {'; '.join(told)}.")
+    return Illustration(figure, f"{units} against chance. {'; '.join(descriptions)}.")
 
 
 @matplotlib.rc_context(STYLE)
@@ -227,7 +224,6 @@ def parts(
     *,
     seconds: float,
     units: str = "part of the derivative",
-    alt: str = "",
 ) -> Illustration:
     """Draw what each time step and place adds to a derivative: a panel a concept, one scale.
 
@@ -252,7 +248,7 @@ def parts(
     places = list(dict.fromkeys(p for row in contributions.values() for p in row))
     figure = Figure((WIDTH, 0.9 + 1.25 * len(contributions)), layout="constrained")
     axes = figure.subplots(len(contributions), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
-    told = []
+    descriptions = []
     for ax, (name, row) in zip(axes, contributions.items(), strict=True):
         values = {place: _finite(f"{name}, {place}", part) for place, part in row.items()}
         if len({part.shape for part in values.values()}) > 1:
@@ -268,7 +264,7 @@ def parts(
         ax.set_title(name)
         total = {place: float(part.sum()) for place, part in values.items()}
         largest = int(np.abs(sum(values.values())).argmax())
-        told.append(
+        descriptions.append(
             f"{name}: "
             + ", ".join(f"{place} {value:+.3g}" for place, value in total.items())
             + f", largest at {x[largest]:.2f} s"
@@ -277,7 +273,7 @@ def parts(
     figure.supylabel(units, fontsize=10)
     handles = [Patch(**_fill(k), label=place) for k, place in enumerate(places)]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    return Illustration(figure, alt or f"{units} by time and place. {'; '.join(told)}.")
+    return Illustration(figure, f"{units} by time and place. {'; '.join(descriptions)}.")
 
 
 def _fill(k: int) -> dict[str, Any]:
@@ -324,7 +320,7 @@ def _finish(
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
 
 
-def _told(
+def _description(
     units: str,
     scores: Table,
     doubtful: Collection[tuple[str, str]],

@@ -18,9 +18,9 @@ import torch
 from vxhelpers.concepts.activations import collect, gram
 from vxhelpers.concepts.cav import FEWEST, fit
 from vxhelpers.concepts.directional_derivatives import derivatives
-from vxhelpers.concepts.permutation_tests import Statistic
+from vxhelpers.concepts.sensitivity import Sensitivity, Statistic, sensitivity
 from vxhelpers.concepts.solvers import FROM_ORIGIN, SOLVERS, Solver
-from vxhelpers.concepts.tcav import RANDOM_SETS, Layer, Sensitivity, pairs, sensitivity
+from vxhelpers.concepts.tcav import RANDOM_SETS, LayerScores, pairs
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.io.cache import Store
@@ -152,7 +152,7 @@ class Workbench:
             raise UnknownNameError("concept", concept, self.concepts)
         return len(self._sets.rows(concept))
 
-    def scores(self, choice: Choice) -> dict[str, Layer]:
+    def scores(self, choice: Choice) -> dict[str, LayerScores]:
         """Score the clips that are left of a concept, at every layer; no pass of the network.
 
         Raises
@@ -188,7 +188,7 @@ class Workbench:
         for name in self.layers:
             K = self._gram(name, centre=choice.solver not in FROM_ORIGIN)
             vectors = fit(K, problems, solver=choice.solver)
-            found[name] = Layer(
+            found[name] = LayerScores(
                 name,
                 (choice.concept,),
                 randoms,

@@ -228,8 +228,6 @@ class View:
         self._show_clips(kind, choice)
         bench = self._bench(kind)
         check()
-        if choice.solver == "sgd":
-            self.line.value = status("Descending gradients: the first time takes seconds.")
         start = time.perf_counter()
         lines = bench.lines(choice)
         took = time.perf_counter() - start

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vxhelpers.concepts.activations import collect
 from vxhelpers.concepts.cav import Problem, Solver, fit
-from vxhelpers.concepts.permutation_tests import CENTRES, Chance
+from vxhelpers.concepts.permutation_tests import CENTRES, PermutationTest
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError
 from vxhelpers.io.cache import Store
@@ -132,7 +132,7 @@ def by_chance(
     draws: int,
     solver: Solver,
     C: float,
-) -> tuple[Chance, ...]:
+) -> tuple[PermutationTest, ...]:
     """For each concept its mean derivative, and that of random concepts of its size.
 
     All are set against the same random groups, at most half of the pool; random concepts are drawn
@@ -163,7 +163,7 @@ def by_chance(
     for n in sorted({len(one) for one in concepts}):
         dealt[n] = along(np.stack([rng.choice(rest, n, replace=False) for _ in range(draws)]))
     return tuple(
-        Chance(float(along(one[None])[0]), dealt[len(one)], CENTRES["magnitude"])
+        PermutationTest(float(along(one[None])[0]), dealt[len(one)], CENTRES["magnitude"])
         for one in concepts
     )
 

@@ -19,7 +19,7 @@ import torch
 from vxhelpers.concepts.activations import Activations, gram
 from vxhelpers.concepts.cav import FROM_ORIGIN, Solver, fit
 from vxhelpers.concepts.directional_derivatives import derivatives
-from vxhelpers.concepts.permutation_tests import Chance
+from vxhelpers.concepts.permutation_tests import PermutationTest
 from vxhelpers.concepts.significance import Verdict, judge
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError
@@ -118,7 +118,7 @@ class Scores:
     derivatives: Matrix
     accuracy: Matrix
     separates: npt.NDArray[np.bool_]
-    chances: tuple[Chance, ...]
+    chances: tuple[PermutationTest, ...]
     verdicts: tuple[Verdict, ...]
     lengths: Matrix
     degenerate: str
