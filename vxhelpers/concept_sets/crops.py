@@ -23,6 +23,7 @@ from vxhelpers.data.manifest import Row
 from vxhelpers.errors import InputError
 
 Kind = Literal["static", "dynamic"]
+KINDS: tuple[Kind, ...] = ("static", "dynamic")
 Placement = Literal["in_place", "centred"]
 Control = Literal["", "shuffled", "reversed"]
 Role = Literal["concept", "random", "control"]

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vxhelpers.concept_sets.ambiguity import Booleans, Indices, Numbers, doubtful_steps, iou
-from vxhelpers.concept_sets.detector import Detections
+from vxhelpers.concept_sets.detector import Detections, Detector, detect
 from vxhelpers.concept_sets.tracks import (
     REASONS,
     Dropped,
@@ -31,10 +31,22 @@ from vxhelpers.concept_sets.tracks import (
     sorted_out,
 )
 from vxhelpers.concept_sets.yolo import library
+from vxhelpers.data.clip import Clip
 from vxhelpers.data.stage import INSTANCES, Scene
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
+from vxhelpers.io.cache import Store
 
-__all__ = ["REASONS", "TRUTH", "Dropped", "Reason", "Track", "Tracks", "track", "true_tracks"]
+__all__ = [
+    "REASONS",
+    "TRUTH",
+    "Dropped",
+    "Reason",
+    "Track",
+    "Tracks",
+    "track",
+    "tracked_labels",
+    "true_tracks",
+]
 
 TRUTH = "ground truth"
 _SAME = 0.5  # IoU from which the less sure of two boxes is a repetition of the other
@@ -268,3 +280,18 @@ def _joined(sights: Sights, zones: Numbers, length: int, rules: Rules) -> list[I
             if thing.frame_id == tracker.frame_id:
                 things.setdefault(thing.track_id, []).append(int(first + thing.idx))
     return sorted((np.array(thing, np.int64) for thing in things.values()), key=lambda t: int(t[0]))
+
+
+def tracked_labels(
+    detector: Detector,
+    clips: Sequence[Clip],
+    *,
+    share: float = 1 / 3,
+    min_frames: int = 12,
+    store: Store | None = None,
+) -> list[str]:
+    """Labels with a kept track in at least a share, 0 to 1, of the clips: what to make sets of."""
+    seen = [detect(detector, clip, store=store) for clip in clips]
+    names = [detector.names[k] for k in sorted({int(k) for f in seen for k in f.labels})]
+    found = [track(each, names, min_frames=min_frames) for each in seen]
+    return [n for n in names if np.mean([bool(clip.of(n).kept) for clip in found]) >= share]
