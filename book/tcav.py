@@ -56,24 +56,21 @@ from vxhelpers.attribution import gradcam
 from vxhelpers.book import results
 from vxhelpers.concept_sets.at_hand import Amounts, Source, at_hand
 from vxhelpers.concepts import activations, parts
-from vxhelpers.concepts.assessment import assess, hypotheses
+from vxhelpers.concepts.assessment import assess, calibrate, hypotheses
 from vxhelpers.concepts.attack import AttackSettings, attack
 from vxhelpers.concepts.cav import cav_by_mean_difference
 from vxhelpers.concepts.controls import Controls
 from vxhelpers.concepts.directional_derivatives import directional_derivative
 from vxhelpers.concepts.relative import beside, compare_pairs, relative
 from vxhelpers.concepts.sensitivity import tcav_score
-from vxhelpers.concepts.significance import false_positives
 from vxhelpers.concepts.tcav import TcavSettings, tcav, tcav_of_clips
 from vxhelpers.data import provenance
 from vxhelpers.data.clip import Clip
 from vxhelpers.data.datasets import open_data
 from vxhelpers.evaluation import planted_tcav
 from vxhelpers.evaluation.tcav_record import TcavRecord
-from vxhelpers.figures import player
 from vxhelpers.figures.report import Text
 from vxhelpers.figures.table import table
-from vxhelpers.io.code_digest import PACKAGE
 from vxhelpers.models import zoo
 
 rng, quick = np.random.default_rng(seed), profile == "quick"
@@ -147,27 +144,21 @@ A = held.layers["flat"].numpy()
 v = [cav_by_mean_difference(A[held.rows("red")], A[held.rows(r)]) for r in randoms]
 gradients = head.weight.detach().numpy().repeat(len(scored), axis=0)
 S = directional_derivative(gradients, np.stack(v))
-asked = {"concepts": ["red"], "randoms": randoms, "target": "warm"}
-toy_scores = tcav(toy, held, scored, **asked)["flat"]
+options = {"concepts": ["red"], "randoms": randoms, "target": "warm"}
+toy_scores = tcav(toy, held, scored, **options)["flat"]
 
 # %% tags=["hide-input"]
-table(
-    {
-        "against": randoms,
-        "by hand": [(100 - j / 2) / np.hypot(100, j) for j in blues],
-        "by the equations": tcav_score(S, "magnitude"),
-        "by tcav": toy_scores.scores("red", "magnitude"),
-        "sign count": tcav_score(S),
-    },
-    caption="Magnitudes of red in the toy, and sign counts",
-    digits=6,
-)
+magnitudes = {"against": randoms}
+magnitudes["by hand"] = [(100 - j / 2) / np.hypot(100, j) for j in blues]
+magnitudes["by the equations"] = tcav_score(S, "magnitude")
+magnitudes["by tcav"] = toy_scores.scores("red", "magnitude")
+magnitudes["sign count"] = tcav_score(S)
+table(magnitudes, caption="Magnitudes of red in the toy", digits=6)
 
 # %% [markdown]
 # The sign counts could be nothing but 0 or 1, since only a linear operation follows the layer: its
 # gradient is one and the same for all clips. Keep that in mind for the last layers.
-
-# %% [markdown]
+#
 # ## The concepts at hand
 #
 # The sets of {doc}`concepts`: every tracked object dynamic and static, from the same tracks; its controls,
@@ -176,12 +167,9 @@ table(
 
 # %%
 amounts = Amounts(8, 2, 12, looked_at=8) if quick else Amounts(30, 10, 30)
-asked = open_data(dataset, root=root), zoo.load(model, weights=weights), action
-sets = at_hand(*asked, Source(**source), amounts, seed=seed)
-net, scoring, groups, refused = sets.model, sets.scoring, sets.groups, sets.refused
-rows, kinds, action = scoring.rows, [*sets.groups], sets.action
-
-# %% tags=["hide-input"]
+data, net = open_data(dataset, root=root), zoo.load(model, weights=weights)
+sets = at_hand(data, net, action, Source(**source), amounts, seed=seed)
+action, net, groups, scoring = sets.action, sets.model, sets.groups, sets.scoring
 sets
 
 # %% [markdown]
@@ -197,13 +185,14 @@ layers = gradcam.volume_layers(net)[-4:]
 clips_of = sets.clips(groups.names)
 run = {"layers": layers, "batch_size": 16, "dtype": torch.float16}
 held = activations.collect(net, clips_of, **run)
-asked = {"target": action, "settings": TcavSettings(batch_size=10)}
+target = {"target": action, "settings": TcavSettings(batch_size=10)}
 scores = {}
 for kind, group in groups.found.items():
-    few = held.only(group.names)
-    against = {"concepts": group.concepts, "randoms": group.randoms}
-    places = scoring.masks
-    scores[kind] = tcav(net, few, scoring.clips, places=places, **against, **asked)
+    names = {"concepts": group.concepts, "randoms": group.randoms}
+    chosen, places = held.only(group.names), scoring.masks
+    scores[kind] = tcav(
+        net, chosen, scoring.clips, places=places, **names, **target
+    )
 
 # %% [markdown]
 # ## Static things: the paper's Figure 7
@@ -238,33 +227,30 @@ Text("\n\n".join([*summaries, next(iter(scores.values())).caution()]))
 # Now the two versions of one track against each other: the same pixels, with and without movement. Above
 # one half, more clips rise when activations go from static to dynamic than fall. The p beside it is of a
 # permutation test: the clips of both sets are permuted, and p is the share of permutations in which the two
-# lie as far apart along the class's gradients {cite:p}`phipson2010`; it is multiplied by the number of bars
-# (Bonferroni).
+# lie as far apart along the class's gradients {cite:p}`phipson2010`, times the number of bars (Bonferroni).
 
 # %%
 twins, randoms, moved = sets.twins(), groups["dynamic"].randoms[:2], None
 if twins:
-    names = [name for pair in twins.values() for name in pair]
-    few = held.only([*names, *randoms])
-    against = {"concepts": names, "randoms": randoms, "target": action}
-    plain = TcavSettings(solvers=("mean",), folds=None, batch_size=10)
-    both = tcav(net, few, scoring.clips, settings=plain, **against)
+    pairs = [name for pair in twins.values() for name in pair]
+    names = {"concepts": pairs, "randoms": randoms, "target": action}
+    mean = TcavSettings(solvers=("mean",), folds=None, batch_size=10)
+    chosen = held.only([*pairs, *randoms])
+    both = tcav(net, chosen, scoring.clips, settings=mean, **names)
     moved = compare_pairs(both, twins, rng=rng, permutations=permutations)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-twins", "caption": "Dynamic against static, the same tracks: share of clips whose logit rises from static to dynamic, for every object. The paper's Figure 9."}}
-moved.figure() if moved else nothing
+moved.figure(units="clips that movement pushes up") if moved else nothing
 
 # %% tags=["hide-input"]
-mean = moved.mean_of_last() if moved else float("nan")
-if np.isfinite(mean) and not refused:  # for `vx results`; 0.5 is no preference
-    name = "TCAV movement over stillness, mean of objects"
-    results.note(name, mean, n=len(rows))
+mean, n = moved.mean_of_last() if moved else np.nan, len(scoring)
+if np.isfinite(mean) and not sets.refused:  # for `vx results`; 0.5 is no preference
+    results.note("TCAV movement over stillness, mean of objects", mean, n=n)
 moved or nothing
 
 # %% [markdown]
 # The paper's claim is that movement pushes towards the class, for every object.
-
-# %% [markdown]
+#
 # ## Two estimators, and a test they must pass first
 #
 # A classifier always returns a vector, also between two sets that do not differ. So each vector is fitted
@@ -275,9 +261,10 @@ moved or nothing
 
 # %%
 m = hypotheses(*scores.values())
-if not quick:  # so that p can fall to 0.02 after correction
-    permutations = max(permutations, 50 * m)
+permutations = permutations if quick else max(1000, 50 * m)  # for p down to 0.02
 assessment = assess(*scores.values(), rng=rng, permutations=permutations)
+deep = next(iter(scores.values())).deepest_graded
+at_deep = assessment.only(concepts=groups.concepts, layer=deep)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-accuracy", "caption": "Held-out accuracy of the concept vectors against random sets, by layer; means over the random sets, with their mean Wilson interval."}}
 assessment.accuracy_figure()
@@ -291,26 +278,12 @@ assessment.estimators()
 # The null hypothesis: the concept's clips are like random ones. For every concept and layer we permute the
 # clips of the concept and of all random sets and compute the whole score again; that gives p. The
 # grey band is where random concepts score: as many random clips as the concept has, against the rest.
-
-
-# %%
-deep = next(iter(scores.values())).deepest_graded
-at_deep = assessment.only(concepts=groups.concepts, layer=deep)
-
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-significance", "caption": "TCAV scores against random sets at the deepest layer whose sign counts are graded, with 95 % intervals over random sets and clips, the band of random concepts, corrected p, and the magnitude in standard deviations of random concepts'. The paper's Figure 10."}}
 at_deep.significance_figure()
 
 # %% tags=["hide-input"]
-separated = [f.score for f in at_deep if f.cav.separates]
-if separated and not refused:  # for `vx results`: chosen after the fact
-    best, n = max(separated, key=lambda found: found.effect), len(rows)
-    (low, high), value = best.band, best.sign_count
-    results.note(
-        "TCAV score, best concept", value, low=best.low, high=best.high, n=n
-    )
-    middle, name = (low + high) / 2, "TCAV score, random concepts"
-    results.note(name, middle, low=low, high=high)
-    results.note("TCAV effect, best concept", best.effect, n=n)
+for name, numbers in ({} if sets.refused else at_deep.metrics()).items():
+    results.note(name, **numbers)  # for `vx results`
 at_deep.summary()
 
 # %% [markdown]
@@ -321,19 +294,13 @@ at_deep.summary()
 # at most 0.05.
 
 # %%
-kind = "dynamic" if "dynamic" in kinds else "static"
-group, layer = groups[kind], scores[kind][deep]
-pool = np.concatenate([scores[kind].sets[name] for name in group.randoms])
-n = max(3, len(group.randoms))
-drawn = {"clips": len(pool) // (n + 1), "sets": n, "permutations": 99, "rng": rng}
+kind = "dynamic" if "dynamic" in scores else "static"
 repeats = 20 if quick else 200
-wrong = false_positives(layer.K, layer.products, pool, repeats=repeats, **drawn)
+wrong = calibrate(scores[kind], deep, rng=rng, repeats=repeats)
+wrong.summary()
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-calibration", "caption": "Share of p up to 0.05 where the concept is a random set, for five tests of two statistics, with Wilson's 95 % interval. At the dashed line a test keeps its word; above it, it finds what is not there."}}
 wrong.figure()
-
-# %% tags=["hide-input"]
-wrong.summary()
 
 # %% [markdown]
 # ## Depth
@@ -344,8 +311,7 @@ wrong.summary()
 assessment.only(concepts=group.concepts).depth_figure()
 
 # %% [markdown]
-# The same as effects, which can be compared where sign counts stick at 0 or 1: the magnitude in standard
-# deviations of random concepts'.
+# As effects, since sign counts stick at 0 or 1: the magnitude in standard deviations of random concepts'.
 
 # %% tags=["hide-input"]
 assessment.effects()
@@ -358,28 +324,13 @@ assessment.effects()
 # nothing. These are the clips that it pushes up most, and least (or down).
 
 # %%
-star = at_deep.only(concepts=group.concepts).strongest().concept
-thing = sets.object(star)
-slopes = layer.derivatives(star).mean(0)
-order = np.argsort(slopes, kind="stable")
-outlined = [n for n in scoring.masks if n == thing] or scoring.decides
+group, layer = groups[kind], scores[kind][deep]
+followed = at_deep.only(concepts=group.concepts).strongest().concept
+thing = sets.object(followed)
+layer.range_of(followed)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-clips", "caption": "Scored clips with their derivatives along the concept that is followed: the two that it pushes up most, then the two that it pushes up least or down."}}
-titles = [f"{v:+.3g}: {row.clip_id}" for v, row in zip(slopes, rows, strict=True)]
-told = f"Derivative along {star} of a scored clip of {action},"
-player.gallery(
-    player.player(
-        scoring.pixels[k],
-        fps=scoring.fps[k],
-        title=titles[k],
-        alt=f"{told} {titles[k]}.",
-        outlines=scoring.outlines(k, *outlined),
-    )
-    for k in (*order[::-1][:2], *order[:2])
-)
-
-# %% tags=["hide-input"]
-layer.range_of(star)
+sets.extremes(layer.derivatives(followed).mean(0), followed)
 
 # %% [markdown]
 # ## When and where
@@ -397,15 +348,13 @@ layer.range_of(star)
 
 # %%
 place = thing if thing in scoring.masks else scoring.decides[0]
-opened = {n: scores[sets.kind(n)][deep] for n in twins.get(thing, (star,))}
+opened = {n: scores[sets.kind(n)][deep] for n in twins.get(thing, (followed,))}
 area = float(scoring.masks[place].mean())
-shares = parts.split(opened, place, area=area, rng=rng)
+split = parts.split(opened, place, area=area, rng=rng)
+split
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-parts", "caption": "What each time step and place of the scored clips adds to the derivative along the concept that is followed, and along its twin: means over clips and random sets. The bars of a panel add up to its magnitude."}}
-shares.figure(seconds=net.entry.frames / scoring.fps[0])
-
-# %% tags=["hide-input"]
-shares
+split.figure(seconds=net.entry.frames / scoring.fps[0])
 
 # %% [markdown]
 # ## Controls
@@ -416,23 +365,21 @@ shares
 # and the untrained network, with vectors of its own.
 
 # %%
-same = [name for name in groups.concepts if sets.object(name) == thing]
-versions, randoms = at_deep.only(concepts=same), group.randoms[:5]
-asked |= {"layers": [deep]}
-judged = {"rng": rng, "m": m, "permutations": permutations}
-for names, alike in sets.controls(thing, randoms):
-    against, clips = (
-        {"concepts": names, "randoms": alike},
-        sets.clips(names + alike),
-    )
-    found = tcav_of_clips(net, clips, scoring.clips, **against, **asked)
-    versions |= assess(found, **judged)
+versions = [name for name in groups.concepts if sets.object(name) == thing]
+judged, randoms = at_deep.only(concepts=versions), group.randoms[:5]
+target |= {"layers": [deep]}
+test = {"rng": rng, "m": m, "permutations": permutations}
+for versions, alike in sets.controls(thing, randoms):
+    clips = sets.clips(versions + alike)
+    names = {"concepts": versions, "randoms": alike}
+    found = tcav_of_clips(net, clips, scoring.clips, **names, **target)
+    judged |= assess(found, **test)
 
 # %%
 blank = zoo.load(net.entry.name, weights="random", labels=net.labels, seed=seed)
-against = {"concepts": group.concepts, "randoms": randoms}
-bare = tcav_of_clips(blank, clips_of, scoring.clips, **against, **asked)
-untrained = assess(bare, **judged)
+names = {"concepts": group.concepts, "randoms": randoms}
+bare = tcav_of_clips(blank, clips_of, scoring.clips, **names, **target)
+untrained = assess(bare, **test)
 pair = {"trained": relatives[kind]}
 pair |= {"random weights": relative(bare, [*group.concepts, randoms[0]])}
 
@@ -440,7 +387,7 @@ pair |= {"random weights": relative(bare, [*group.concepts, randoms[0]])}
 beside(pair, deep)
 
 # %% tags=["hide-input"]
-Controls(star, versions, untrained[star, deep])
+Controls(followed, judged, untrained[followed, deep])
 
 # %% [markdown]
 # ## Does it find what was planted?
@@ -478,11 +425,8 @@ answers
 # by both classifiers, is separated from it, significantly, more than any random set's movement, and beats
 # itself played backwards.
 
-# %%
-results_folder = PACKAGE.parent / "book" / "results"
-record = TcavRecord.read(results_folder / "tcav_planted.json")
-
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-networks", "caption": "Recorded: cosine between the gradient and the vector from static, or backwards, to dynamic racket clips, for four networks trained on the planted tasks; means over training seeds and the last third of the layers, with the lowest and the highest."}}
+record = TcavRecord.read()
 record.figure()
 
 # %% tags=["hide-input"]
@@ -505,15 +449,13 @@ record
 
 # %%
 push = AttackSettings(epsilon=4, steps=6, permutations=permutations)
-chosen = {name: clips_of[name] for name in (star, *randoms)}
+chosen = {name: clips_of[name] for name in (followed, *randoms)}
 options = {"layer": deep, "target": action, "rng": rng}
 pushed = attack(net, chosen, scoring.clips, settings=push, **options)
+pushed
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-tcav-brittle", "caption": "A frame of the first concept clip as it was, with noise, pushed up, pushed down, and 16 times that last change, about grey."}}
 pushed.figure()
-
-# %% tags=["hide-input"]
-pushed
 
 # %% [markdown]
 # ## Where this must not be believed
@@ -528,13 +470,13 @@ pushed
 # - **Signs saturate.** Where a linear head follows, every sign count is 0 or 1, and so are those of random
 #   sets. A bar at 1.00 in the last layer is no strong evidence.
 # - **Random weights score, too.** Without that control, a high score is not evidence of learning.
-# - **One network.** Others, and other seeds of the same training, may answer in another way:
-#   {numref}`fig-tcav-networks`.
+# - **One network.** Others, and other seeds, may answer in another way: {numref}`fig-tcav-networks`.
 #
 # ## Exercises
 #
 # 1. In the toy, which random set would give the class *warm* a negative magnitude for *red*?
-# 2. Give `tcav` the settings `TcavSettings(of="log_probability")`, and look at the last layer. What becomes of the zeros and ones, and why?
+# 2. Give `tcav` the settings `TcavSettings(of="log_probability")`, and look at the last layer. What becomes
+#    of the zeros and ones, and why?
 # 3. Make the attack with `epsilon=1`. How much of the effect is left?
 # 4. Run `vx run --action juggling --chapter tcav`. Does the ball's movement push, and against which control
 #    would you hold it?

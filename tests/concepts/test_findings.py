@@ -30,6 +30,7 @@ BOTH = Assessment(
         finding("<b>*ball*|", "layer2", outcome="not separated", agreement=0.5, same_sign=False),
     ),
     200,
+    30,
 )
 LAST = BOTH.only(layer="layer2")
 
@@ -45,6 +46,15 @@ def test_findings_are_looked_up_and_chosen() -> None:
         BOTH["racket", "layer22"]
     with pytest.raises(UnknownNameError, match="did you mean 'racket'"):
         BOTH["rackets", "layer1"]
+
+
+def test_the_numbers_noted_are_of_the_largest_push_that_separates() -> None:
+    found = BOTH.metrics()
+    assert found["TCAV effect, best concept"] == {"value": 3.2, "n": 30}
+    assert found["TCAV score, best concept"] == {"value": 0.9, "low": 0.8, "high": 1.0, "n": 30}
+    band = found["TCAV score, random concepts"]
+    assert band == {"value": pytest.approx(0.475), "low": 0.1, "high": 0.85}
+    assert Assessment((finding(outcome="not separated"),), 10, 30).metrics() == {}
 
 
 def test_the_strongest_separates_if_any_does() -> None:
@@ -76,14 +86,14 @@ def test_how_far_estimators_agree() -> None:
     text = BOTH.estimators()
     assert r"is 0.50 at the least (\<b\>\*ball\*\| at layer2) and 0.90 at most" in text
     assert "for 1 of 4" in text and "sign of the magnitude in 1 of 4 cases" in text
-    alone = Assessment((finding(agreement=math.nan),), 10)
+    alone = Assessment((finding(agreement=math.nan),), 10, 30)
     assert alone.estimators() == "There are no two estimators to compare."
-    sure = Assessment((finding(),), 10).estimators()
+    sure = Assessment((finding(),), 10, 30).estimators()
     assert "Less than half" not in sure and "in 0 of 1 cases" in sure
 
 
 def test_nothing_assessed_is_said() -> None:
-    empty = Assessment((), 10)
+    empty = Assessment((), 10, 30)
     assert empty.table() is None and str(empty) == "No concept was assessed."
 
 
@@ -101,17 +111,17 @@ def test_figures_show_what_does_not_separate() -> None:
 def test_controls_say_what_random_weights_say(outcome: str, score: float, end: str) -> None:
     bare = finding(outcome=outcome)
     bare = replace(bare, score=replace(bare.score, sign_count=score))
-    versions = Assessment((finding(), finding("racket *reversed*")), 10)
+    versions = Assessment((finding(), finding("racket *reversed*")), 10, 30)
     text = Controls("racket", versions, bare).summary()
     assert r"The same verdict as *racket* have: racket \*reversed\*." in text and text.endswith(end)
-    alone = Controls("racket", Assessment((finding(),), 10), bare)
+    alone = Controls("racket", Assessment((finding(),), 10, 30), bare)
     assert "have: none." in alone.summary() and "racket" in str(alone.table())
 
 
 def test_an_attack_says_whether_accuracy_warns() -> None:
     names = ("as they were", "noise", "pushed up", "pushed down")
     quiet = {"accuracy": (0.95, 0.8, 1.0)}
-    found = Assessment(tuple(finding(n, "<deep>", **quiet) for n in names), 10)
+    found = Assessment(tuple(finding(n, "<deep>", **quiet) for n in names), 10, 30)
     clips = {name: [] for name in names}
 
     class Unseen(Attack):
@@ -122,8 +132,8 @@ def test_an_attack_says_whether_accuracy_warns() -> None:
     assert r"The concept is *\*star\** at \<deep\>; the largest change of a value is 4 of" in text
     assert "scores 0.90 to 0.90 instead of 0.90" in text and "does not warn" in text
     assert str(attack.table()).count("0.25") == 4
-    warned = replace(attack, findings=Assessment(tuple(finding(n, "<deep>") for n in names), 10))
-    assert "does not warn" not in warned.summary()
+    loud = Assessment(tuple(finding(n, "<deep>") for n in names), 10, 30)
+    assert "does not warn" not in replace(attack, findings=loud).summary()
 
 
 def test_a_test_that_keeps_its_word_is_told_from_one_that_does_not() -> None:

@@ -83,7 +83,7 @@ def test_pairs_are_read() -> None:
     assert "0.60, does not separate" in str(PAIRS.table())
     assert "0.90, p = 0.04: towards" in str(PAIRS.table())
     assert "no preference: 0.50" in PAIRS.figure().alt
-    cosines = PairScores(PAIRS.scores, "alignment").figure((-1, 1))
+    cosines = PairScores(PAIRS.scores, "alignment").figure(limits=(-1, 1))
     assert "not significant" in cosines.alt
     with pytest.raises(UnknownNameError, match="pair and layer"):
         PAIRS["c", "late"]

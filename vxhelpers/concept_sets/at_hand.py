@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from vxhelpers.concept_sets import make
@@ -16,6 +17,7 @@ from vxhelpers.concept_sets.tracking import tracked_labels
 from vxhelpers.data.clip import Clip
 from vxhelpers.data.datasets import DataSet, dependence, open_data
 from vxhelpers.errors import InputError
+from vxhelpers.figures.player import Gallery, gallery, player
 from vxhelpers.figures.report import Report, Text, escape_markdown
 from vxhelpers.figures.table import Table
 from vxhelpers.io.cache import Store
@@ -119,6 +121,31 @@ class AtHand(Report):
         )
         of = [(tuple(n for n in names if self.object(n) == thing), r) for names, r in pairs]
         return [(names, r) for names, r in of if names]
+
+    def extremes(self, values: npt.NDArray[np.float64], concept: str) -> Gallery:
+        """The two scored clips with the highest and the two with the lowest derivatives.
+
+        Parameters
+        ----------
+        values
+            ``(S,)`` derivatives along the concept; its object is outlined, if there is a mask.
+        """
+        order, thing = np.argsort(values, kind="stable"), self.object(concept)
+        outlined = [n for n in self.scoring.masks if n == thing] or self.scoring.decides
+        players = []
+        for k in (*order[::-1][:2], *order[:2]):
+            name, value = self.scoring.rows[k].clip_id, f"{values[k]:+.3g}"
+            players.append(
+                player(
+                    self.scoring.pixels[k],
+                    fps=self.scoring.fps[k],
+                    title=f"{value}: {name}",
+                    alt=f"Scored clip {name} of {self.action}; the derivative along {concept} is "
+                    f"{value}.",
+                    outlines=self.scoring.outlines(k, *outlined),
+                )
+            )
+        return gallery(players)
 
     def table(self) -> Table | None:
         """The sets that are scored."""

@@ -7,7 +7,13 @@ import numpy.typing as npt
 from vxhelpers.concepts.cav import Problem, fit
 from vxhelpers.concepts.findings import Assessment, CavQuality, Finding, PValues, Score
 from vxhelpers.concepts.permutation_tests import Tests, permuted, redrawn
-from vxhelpers.concepts.significance import interval, judge, welch
+from vxhelpers.concepts.significance import (
+    FalsePositives,
+    false_positives,
+    interval,
+    judge,
+    welch,
+)
 from vxhelpers.concepts.solvers import Solver
 from vxhelpers.concepts.tcav import LayerScores, Tcav
 from vxhelpers.errors import InputError
@@ -50,7 +56,24 @@ def assess(
             for concept in layer.concepts:
                 tests = _tests(group, layer, concept, solver, rng, permutations)
                 found.append(_finding(layer, concept, solver, *tests, rng, m, alpha))
-    return Assessment(tuple(found), permutations)
+    return Assessment(tuple(found), permutations, len(scores[0].derivatives.clips))
+
+
+def calibrate(
+    scores: Tcav, layer: str, *, rng: np.random.Generator, repeats: int = 200
+) -> FalsePositives:
+    """How often each test finds a concept among the random clips of some scores, at one layer.
+
+    "Concepts" and random sets, as many as there are but three at least, are drawn from the random
+    clips, of one size (`vxhelpers.concepts.significance.false_positives`).
+    """
+    found = scores[layer]
+    pool = np.concatenate([scores.sets[name] for name in found.randoms])
+    sets = max(3, len(found.randoms))
+    return false_positives(
+        found.K, found.products, pool, clips=len(pool) // (sets + 1), sets=sets, rng=rng,
+        repeats=repeats, permutations=99,
+    )  # fmt: skip
 
 
 def hypotheses(*scores: Tcav) -> int:

@@ -127,10 +127,13 @@ class Assessment(Report):
         Of each concept at each layer.
     permutations
         That each was tested with.
+    clips
+        Number of clips that were scored.
     """
 
     findings: tuple[Finding, ...]
     permutations: int
+    clips: int
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self.findings)
@@ -233,6 +236,27 @@ class Assessment(Report):
     def strongest(self) -> Finding:
         """The finding with the largest effect of either sign, of those that separate if any do."""
         return max(self.findings, key=lambda f: (f.cav.separates, abs(f.score.effect)))
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Numbers of the strongest push towards the class, chosen after the fact; none if none.
+
+        Name to ``value``, and ``low`` and ``high`` where there is an interval.
+        """
+        sure = [f.score for f in self.findings if f.cav.separates]
+        if not sure:
+            return {}
+        best = max(sure, key=lambda score: score.effect)
+        low, high = best.band
+        return {
+            "TCAV score, best concept": {
+                "value": best.sign_count,
+                "low": best.low,
+                "high": best.high,
+                "n": self.clips,
+            },
+            "TCAV score, random concepts": {"value": (low + high) / 2, "low": low, "high": high},
+            "TCAV effect, best concept": {"value": best.effect, "n": self.clips},
+        }
 
     # ---- to read -------------------------------------------------------------------------------
 

@@ -254,7 +254,9 @@ class PairScores(Report):
         """Those, and the ones that cannot be told from chance."""
         return [(f.pair, f.layer) for f in self.scores if not f.verdict.interpreted]
 
-    def figure(self, limits: tuple[float, float] | None = None) -> "Illustration":
+    def figure(
+        self, *, units: str = "", limits: tuple[float, float] | None = None
+    ) -> "Illustration":
         """Sign counts as bars, or cosines as curves; grey where there is nothing to interpret."""
         from vxhelpers.figures.score_charts import bars, curves
 
@@ -262,14 +264,14 @@ class PairScores(Report):
             return bars(
                 self.intervals,
                 doubtful=self.not_separated,
-                units="clips that the first pushes up",
+                units=units or "clips that the first pushes up",
                 line=("no preference", 0.5),
                 limits=limits or SHARES,
             )
         return curves(
             self.intervals,
             doubtful=self.not_significant,
-            units="cosine with the gradient",
+            units=units or "cosine with the gradient",
             line=("no push", 0.0),
             doubt="grey: not significant",
             limits=limits,

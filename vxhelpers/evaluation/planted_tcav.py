@@ -150,7 +150,7 @@ class PlantedAnswers(Report):
 
     def figure(self, task: str) -> Illustration:
         """Cosines of a task's trained network by layer, on one scale for all tasks."""
-        return self.answers[task, task].figure(self.limits)
+        return self.answers[task, task].figure(limits=self.limits)
 
     def claims(self) -> dict[str, bool]:
         """What must hold if TCAV says what decides, at each of the last layers."""

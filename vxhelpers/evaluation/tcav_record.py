@@ -13,6 +13,7 @@ from vxhelpers.figures.filmstrips import Illustration
 from vxhelpers.figures.report import Report, Text
 from vxhelpers.figures.score_charts import bars
 from vxhelpers.figures.table import Interval, Table, table
+from vxhelpers.io.code_digest import PACKAGE
 
 CLAIMS: Mapping[str, str] = {
     "dynamic": "movement",
@@ -25,6 +26,7 @@ PAIRS: Mapping[str, str] = {
     "static": "racket dynamic / racket static",
     "backwards": "racket dynamic / racket reversed",
 }
+RECORD = PACKAGE.parent / "book" / "results" / "tcav_planted.json"
 LEARNED = 0.9  # accuracy from which a network is said to have learned its task
 
 Cell = Mapping[str, Any]
@@ -43,8 +45,8 @@ class TcavRecord(Report):
     record: Mapping[str, Any]
 
     @classmethod
-    def read(cls, path: Path) -> "TcavRecord":
-        """Read a recorded study."""
+    def read(cls, path: Path = RECORD) -> "TcavRecord":
+        """Read a recorded study, that of the book unless told."""
         return cls(json.loads(path.read_text(encoding="utf-8")))
 
     @property
