@@ -11,7 +11,7 @@ from vxhelpers.concepts.solvers import SOLVERS
 from vxhelpers.concepts.tcav import TcavSettings, tcav
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError, UnknownNameError
-from vxhelpers.live.workbench import Choice, Workbench
+from vxhelpers.live.workbench import Selection, Workbench
 
 ROUND = np.random.default_rng(0)
 
@@ -38,13 +38,14 @@ def bench() -> Workbench:
     return Workbench(MODEL, CONCEPTS, RANDOMS, CLIPS, target="warm", layers=["flat"])
 
 
-def anew(choice: Choice):
+def anew(selection: Selection):
     """The same by `tcav`, from clips to scores."""
-    clips = [c for k, c in enumerate(CONCEPTS[choice.concept]) if k not in choice.dropped]
-    randoms = dict([*RANDOMS.items()][: choice.randoms])
-    held = collect(MODEL, {choice.concept: clips, **randoms}, layers=["flat"])
-    return tcav(MODEL, held, CLIPS, concepts=[choice.concept], randoms=[*randoms],
-                target="warm", settings=TcavSettings(solvers=(choice.solver,)))["flat"]  # fmt: skip
+    clips = [c for k, c in enumerate(CONCEPTS[selection.concept]) if k not in selection.dropped]
+    randoms = dict([*RANDOMS.items()][: selection.randoms])
+    held = collect(MODEL, {selection.concept: clips, **randoms}, layers=["flat"])
+    settings = TcavSettings(solvers=(selection.solver,))
+    return tcav(MODEL, held, CLIPS, concepts=[selection.concept], randoms=[*randoms],
+                target="warm", settings=settings)["flat"]  # fmt: skip
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -54,8 +55,8 @@ def anew(choice: Choice):
 def test_the_scores_are_those_of_tcav_run_anew(
     bench: Workbench, solver, concept: str, dropped: tuple[int, ...], randoms: int
 ) -> None:
-    choice = Choice(concept, frozenset(dropped), solver, randoms)
-    found, wanted = bench.scores(choice)["flat"], anew(choice)
+    selection = Selection(concept, frozenset(dropped), solver, randoms)
+    found, wanted = bench.scores(selection)["flat"], anew(selection)
     assert found.randoms == wanted.randoms and found.concepts == wanted.concepts
     scale = np.abs(wanted.derivatives(concept, solver)).max()
     near = {"atol": 1e-5 * scale, "rtol": 0}
@@ -76,11 +77,11 @@ def test_a_change_makes_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     passes = []
     MODEL.net.register_forward_hook(lambda *_: passes.append(1))
     try:
-        before = bench.lines(Choice("red", randoms=4))
-        fewer = bench.lines(Choice("red", frozenset({1, 2}), randoms=4))
+        before = bench.rows(Selection("red", randoms=4))
+        fewer = bench.rows(Selection("red", frozenset({1, 2}), randoms=4))
         for solver in SOLVERS:
-            bench.lines(Choice("blue", frozenset({0}), solver, 3))
-        again = bench.lines(Choice("red", randoms=4))
+            bench.rows(Selection("blue", frozenset({0}), solver, 3))
+        again = bench.rows(Selection("red", randoms=4))
     finally:
         MODEL.net._forward_hooks.clear()
     assert passes == []
@@ -88,8 +89,8 @@ def test_a_change_makes_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_lines_say_what_the_layer_says(bench: Workbench) -> None:
-    choice = Choice("red", frozenset({0}), "logistic", 4)
-    layer, (line,) = bench.scores(choice)["flat"], bench.lines(choice)
+    selection = Selection("red", frozenset({0}), "logistic", 4)
+    layer, (line,) = bench.scores(selection)["flat"], bench.rows(selection)
     assert line.sign_count == layer.scores("red", "sign_count", "logistic").mean() == 1
     assert line.magnitude == pytest.approx(layer.scores("red", "magnitude", "logistic").mean())
     null = layer.null("magnitude", "logistic")
@@ -117,15 +118,15 @@ def _flat(clips) -> np.ndarray:
 
 def test_what_cannot_be_scored_is_said(bench: Workbench) -> None:
     with pytest.raises(InputError, match=r"3 clips of .red. are left.*take some back"):
-        bench.scores(Choice("red", frozenset(range(6)), randoms=4))
+        bench.scores(Selection("red", frozenset(range(6)), randoms=4))
     with pytest.raises(InputError, match=r"5 random sets: there are 4"):
-        bench.scores(Choice("red", randoms=5))
+        bench.scores(Selection("red", randoms=5))
     with pytest.raises(InputError, match="clips 0 to 8"):
-        bench.scores(Choice("red", frozenset({9})))
+        bench.scores(Selection("red", frozenset({9})))
     with pytest.raises(UnknownNameError, match="did you mean 'red'"):
-        bench.scores(Choice("rod"))
+        bench.scores(Selection("rod"))
     with pytest.raises(UnknownNameError, match="did you mean 'linear_svc'"):
-        bench.scores(replace(Choice("red"), solver="linear"))  # type: ignore[arg-type]
+        bench.scores(replace(Selection("red"), solver="linear"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="1 concepts and 1 random sets"):
         Workbench(MODEL, {"red": CONCEPTS["red"]}, {"random 0": RANDOMS["random 0"]}, CLIPS,
                   target="warm", layers=["flat"])  # fmt: skip

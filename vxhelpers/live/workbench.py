@@ -32,7 +32,7 @@ SHARE = 0.95  # of the scores of random sets that their interval holds
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """What is to be scored.
 
     Parameters
@@ -54,8 +54,8 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Line:
-    """What a choice comes to at one layer.
+class LayerRow:
+    """What a selection comes to at one layer.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ class Workbench:
             raise UnknownNameError("concept", concept, self.concepts)
         return len(self._sets.rows(concept))
 
-    def scores(self, choice: Choice) -> dict[str, LayerScores]:
+    def scores(self, selection: Selection) -> dict[str, LayerScores]:
         """Score the clips that are left of a concept, at every layer; no pass of the network.
 
         Raises
@@ -163,47 +163,47 @@ class Workbench:
             If fewer than 4 clips are left, there are not as many random sets, or a clip to drop
             does not exist.
         """
-        count = self.size(choice.concept)
-        if choice.solver not in SOLVERS:
-            raise UnknownNameError("solver", choice.solver, SOLVERS)
-        if not RANDOM_SETS <= choice.randoms <= len(self.randoms):
+        count = self.size(selection.concept)
+        if selection.solver not in SOLVERS:
+            raise UnknownNameError("solver", selection.solver, SOLVERS)
+        if not RANDOM_SETS <= selection.randoms <= len(self.randoms):
             raise InputError(
-                f"{choice.randoms} random sets: there are {len(self.randoms)}, and {RANDOM_SETS} "
-                "at least are needed"
+                f"{selection.randoms} random sets: there are {len(self.randoms)}, and "
+                f"{RANDOM_SETS} at least are needed"
             )
-        if any(not 0 <= place < count for place in choice.dropped):
-            raise InputError(f"{choice.concept} has clips 0 to {count - 1}: {choice.dropped}")
-        left = [place for place in range(count) if place not in choice.dropped]
+        if any(not 0 <= place < count for place in selection.dropped):
+            raise InputError(f"{selection.concept} has clips 0 to {count - 1}: {selection.dropped}")
+        left = [place for place in range(count) if place not in selection.dropped]
         if len(left) < FEWEST:
             raise InputError(
-                f"{len(left)} clips of {choice.concept!r} are left: a concept vector needs "
+                f"{len(left)} clips of {selection.concept!r} are left: a concept vector needs "
                 f"{FEWEST}; take some back"
             )
-        randoms = self.randoms[: choice.randoms]
+        randoms = self.randoms[: selection.randoms]
         sets = {name: self._sets.sets[name] for name in randoms}
-        rows = self._sets.sets[choice.concept][left]
-        reduced = replace(self._sets, sets={choice.concept: rows, **sets})
-        problems = pairs(reduced, [(choice.concept, name) for name in randoms])
+        rows = self._sets.sets[selection.concept][left]
+        reduced = replace(self._sets, sets={selection.concept: rows, **sets})
+        problems = pairs(reduced, [(selection.concept, name) for name in randoms])
         found = {}
         for name in self.layers:
-            K = self._gram(name, centre=choice.solver not in FROM_ORIGIN)
-            vectors = fit(K, problems, solver=choice.solver)
+            K = self._gram(name, centre=selection.solver not in FROM_ORIGIN)
+            vectors = fit(K, problems, solver=selection.solver)
             found[name] = LayerScores(
                 name,
-                (choice.concept,),
+                (selection.concept,),
                 randoms,
                 self._gram(name, centre=True),
                 self.found[name].products,
-                {choice.solver: sensitivity(self.found, name, vectors)},
-                {choice.solver: self._null(name, choice.solver, choice.randoms)},
+                {selection.solver: sensitivity(self.found, name, vectors)},
+                {selection.solver: self._null(name, selection.solver, selection.randoms)},
                 self.found[name].degenerate,
             )
         return found
 
-    def lines(self, choice: Choice) -> list[Line]:
-        """The scores as lines of a table, one a layer; raises as `scores`."""
-        lines, concept, solver = [], choice.concept, choice.solver
-        for name, layer in self.scores(choice).items():
+    def rows(self, selection: Selection) -> list[LayerRow]:
+        """The scores as rows of a table, one a layer; raises as `scores`."""
+        rows, concept, solver = [], selection.concept, selection.solver
+        for name, layer in self.scores(selection).items():
             held_out = layer.held_out(concept, solver)
             statistics: tuple[Statistic, ...] = ("sign_count", "magnitude")
             edge = (1 - SHARE) / 2
@@ -211,21 +211,21 @@ class Workbench:
             for statistic in statistics:
                 low, high = np.quantile(layer.null(statistic, solver), [edge, 1 - edge])
                 by_chance[statistic] = (float(low), float(high))
-            lines.append(
-                Line(
+            rows.append(
+                LayerRow(
                     name,
                     float(layer.scores(concept, "sign_count", solver).mean()),
                     float(layer.scores(concept, "magnitude", solver).mean()),
                     by_chance,
                     float(held_out.accuracy.mean()),
                     float(held_out.separates.mean()),
-                    self.size(concept) - len(choice.dropped),
+                    self.size(concept) - len(selection.dropped),
                     len(self.found.clips),
-                    choice.randoms,
+                    selection.randoms,
                     layer.degenerate,
                 )
             )
-        return lines
+        return rows
 
     def _gram(self, layer: str, *, centre: bool) -> Matrix:
         key = layer, centre

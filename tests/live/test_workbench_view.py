@@ -3,10 +3,10 @@
 import re
 from dataclasses import replace
 
-from vxhelpers.live.workbench import Line
-from vxhelpers.live.workbench_table import HEAD, scored
+from vxhelpers.live.workbench import LayerRow
+from vxhelpers.live.workbench_view import HEAD, scores_table
 
-LINE = Line("layer<1>", 0.75, -0.004, {"sign_count": (0.25, 0.5), "magnitude": (-0.001, 0.001)},
+LINE = LayerRow("layer<1>", 0.75, -0.004, {"sign_count": (0.25, 0.5), "magnitude": (-0.001, 0.001)},
             0.8, 1.0, 12, 16, 6, "")  # fmt: skip
 
 
@@ -16,7 +16,7 @@ def cells(text: str) -> list[list[str]]:
 
 
 def test_a_line_is_a_row() -> None:
-    (row,) = cells(scored([LINE], {}))
+    (row,) = cells(scores_table([LINE], {}))
     assert len(row) == len(HEAD)
     assert row[:3] == ["layer&lt;1&gt;", "0.75", "0.25 to 0.50"]
     assert row[4:] == ["−0.004", "−0.001 to 0.001", "0.80"]
@@ -29,10 +29,12 @@ def test_a_line_is_a_row() -> None:
 def test_changes_and_doubts_are_said() -> None:
     before = {LINE.layer: replace(LINE, sign_count=0.5, magnitude=-0.001)}
     doubtful = replace(LINE, separates=0.4, degenerate="all gradients are alike")
-    text = scored([doubtful], before)
+    text = scores_table([doubtful], before)
     (row,) = cells(text)
     assert row[1] == "0.75 (+0.25)" and row[4] == "−0.004 (−0.003)"
     assert row[6] == "0.80, does not separate"
     assert "n = 16 clips" in text and "6 random sets" in text
     assert "layer&lt;1&gt;: all gradients are alike." in text
-    assert "alike" not in scored([LINE], {}) and scored([], {}) == "<p>Choose a layer.</p>"
+    assert (
+        "alike" not in scores_table([LINE], {}) and scores_table([], {}) == "<p>Choose a layer.</p>"
+    )
