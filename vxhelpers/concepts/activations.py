@@ -68,6 +68,27 @@ def clip_name(clip: Clip) -> str:
     return f"{clip.source} [{clip.start_s:g}, {clip.end_s:g}) s"
 
 
+def scoring_names(clips: Sequence[Clip], activations: Activations) -> tuple[str, ...]:
+    """Names of scoring clips; `InputError` if one is a concept's or random clip, or given twice."""
+    rows = {digest: row for row, digest in enumerate(activations.digests)}
+    seen: dict[str, str] = {}
+    shared = []
+    for index in range(len(clips)):
+        digest, name = clips[index].digest(), clip_name(clips[index])
+        if digest in seen:
+            raise InputError(f"the same scoring clip twice: {seen[digest]} and {name}")
+        seen[digest] = name
+        if digest in rows:
+            sets = [key for key, members in activations.sets.items() if rows[digest] in members]
+            shared.append(f"{name} (in {', '.join(sets)})")
+    if shared:
+        raise InputError(
+            f"{len(shared)} scoring clips are also concept or random clips, so that the score "
+            f"would be of what the vectors were fitted on: {'; '.join(shared)}"
+        )
+    return tuple(seen.values())
+
+
 def collect(
     model: Model,
     sets: Mapping[str, Sequence[Clip]],

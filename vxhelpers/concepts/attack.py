@@ -99,7 +99,7 @@ class Attack(Report):
         scores = [f.score for f in self.findings]
         columns: dict[str, Sequence[Cell]] = {
             "concept clips": [f.concept for f in self.findings],
-            "TCAV score, mean difference": [(s.sign_count, s.low, s.high) for s in scores],
+            "TCAV score, mean difference": [s.interval for s in scores],
             "logistic": [self.logistic[f.concept] for f in self.findings],
             "effect": [f"{s.effect:+.1f}" for s in scores],
             "held-out accuracy": [f.cav.accuracy[0] for f in self.findings],

@@ -1,9 +1,8 @@
 r"""Gradients of scoring clips times activations of concept clips: every derivative TCAV asks for.
 
-The derivative of a clip's score along a vector :math:`w = \sum_n a_n x_n` is
-:math:`g \cdot w = \sum_n a_n \, (g \cdot x_n)`: the products of its gradient with the concept
-clips' activations answer for every vector that can be made of those clips. A product is a sum over
-channels, time steps and positions, so the derivative splits exactly into when and where.
+They give the derivative along every vector that can be made of the concept clips
+(`directional_derivative`). A product is a sum over channels, time steps and positions, so that the
+derivative splits exactly into when and where.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vxhelpers.concepts.activations import Activations, clip_name
+from vxhelpers.concepts.activations import Activations, clip_name, scoring_names
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
 from vxhelpers.models.probe import Probe, Score, Target, class_indices, in_batches, probe
@@ -81,9 +80,8 @@ class LayerProducts:
 
     @property
     def products(self) -> Matrix:
-        """``(S, N)``: the sum over time steps, still with the mean clip as origin."""
-        total: Matrix = self.steps.sum(1)
-        return total
+        """``(S, N)``: the sum over time steps, with the mean clip as origin, too."""
+        return np.asarray(self.steps.sum(1))
 
     @property
     def degenerate(self) -> str:
@@ -190,7 +188,7 @@ def derivatives(
             raise InputError(
                 f"place {name!r}: masks {mask.shape} are not (T, H, W) of {len(clips)} clips"
             )
-    names = _apart(clips, activations)
+    names = scoring_names(clips, activations)
     layers = {name: _Layer(name, x) for name, x in activations.layers.items()}
 
     def step(rows: slice) -> tuple[Tensor, Tensor]:
@@ -239,8 +237,7 @@ class _Layer:
                 "of clips of one size"
             )
         self._compare(g)
-        shares = {} if self.pooled else {name: _cells(mask, g) for name, mask in masks.items()}
-        self.waiting.append((g, shares))
+        self.waiting.append((g, {} if self.pooled else {n: _cells(m, g) for n, m in masks.items()}))
         if sum(len(waiting) for waiting, _ in self.waiting) >= len(self.x) // 16:
             self._multiply()
 
@@ -273,13 +270,12 @@ class _Layer:
             length = float(torch.linalg.vector_norm(slope, dtype=torch.float64))
             if length and self.first is None:
                 self.first = slope / length, length
-            apart = 0.0
+            apart, self.constant = 0.0, self.constant and length > 0
             if length and self.first is not None:
-                direction, first = self.first
-                gap = slope / length
-                apart = min(float((gap - direction).norm()), float((gap + direction).norm()))
-                self.constant &= float((gap - direction).norm()) + abs(length / first - 1) <= ALIKE
-            self.constant &= length > 0
+                (direction, first), unit = self.first, slope / length
+                gap = float((unit - direction).norm())
+                apart = min(gap, float((unit + direction).norm()))
+                self.constant &= gap + abs(length / first - 1) <= ALIKE
             self.lengths.append(length)
             self.spread.append(apart)
 
@@ -322,35 +318,13 @@ def _products(g: Tensor, x: Tensor, shares: Sequence[Tensor] = ()) -> tuple[Matr
 
 def _by_step(values: Tensor) -> Tensor:
     """``(N, C, T, H, W)`` to ``(T, N, C * H * W)``."""
-    steps, count = values.shape[2], len(values)
-    return values.permute(2, 0, 1, 3, 4).reshape(steps, count, -1)
+    return values.permute(2, 0, 1, 3, 4).flatten(2)
 
 
 def _cells(mask: Tensor, like: Tensor) -> Tensor:
     """Share ``(S, 1, t, h, w)`` of each cell of a layer that ``(S, T, H, W)`` masks cover."""
     steps, height, width = like.shape[2:]
     return F.adaptive_avg_pool3d(mask[:, None].double(), (steps, height, width)).to(like)
-
-
-def _apart(clips: Sequence[Clip], activations: Activations) -> tuple[str, ...]:
-    """Names of the scoring clips, if none is a concept's clip or there twice."""
-    rows = {digest: row for row, digest in enumerate(activations.digests)}
-    seen: dict[str, str] = {}
-    shared = []
-    for index in range(len(clips)):
-        digest, name = clips[index].digest(), clip_name(clips[index])
-        if digest in seen:
-            raise InputError(f"the same scoring clip twice: {seen[digest]} and {name}")
-        seen[digest] = name
-        if digest in rows:
-            sets = [key for key, members in activations.sets.items() if rows[digest] in members]
-            shared.append(f"{name} (in {', '.join(sets)})")
-    if shared:
-        raise InputError(
-            f"{len(shared)} scoring clips are also concept or random clips, so that the score "
-            f"would be of what the vectors were fitted on: {'; '.join(shared)}"
-        )
-    return tuple(seen.values())
 
 
 def _run(

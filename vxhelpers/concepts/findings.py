@@ -41,6 +41,11 @@ class Score:
     band: tuple[float, float]
     effect: float
 
+    @property
+    def interval(self) -> Interval:
+        """The sign count with its interval."""
+        return self.sign_count, self.low, self.high
+
 
 @dataclass(frozen=True)
 class CavQuality:
@@ -153,9 +158,9 @@ class Assessment(Report):
 
     def __getitem__(self, key: tuple[str, str]) -> Finding:
         """The finding of a concept at a layer."""
-        for found in self.findings:
-            if (found.concept, found.layer) == key:
-                return found
+        known = {(found.concept, found.layer): found for found in self.findings}
+        if key in known:
+            return known[key]
         concept, layer = key
         if layer not in self.layers:
             raise UnknownNameError("layer", layer, self.layers, where="this assessment")
@@ -171,15 +176,10 @@ class Assessment(Report):
         """Findings of two assessments, these first."""
         return replace(self, findings=self.findings + other.findings)
 
-    # ---- for charts ----------------------------------------------------------------------------
-
     @property
     def intervals(self) -> dict[str, dict[str, Interval]]:
         """Concept to layer to sign count with its interval."""
-        return {
-            c: {f.layer: (f.score.sign_count, f.score.low, f.score.high) for f in self._of(c)}
-            for c in self.concepts
-        }
+        return {c: {f.layer: f.score.interval for f in self._of(c)} for c in self.concepts}
 
     @property
     def accuracy(self) -> dict[str, dict[str, Interval]]:
@@ -220,18 +220,12 @@ class Assessment(Report):
         """Scores at one layer against random concepts, with corrected p and effect."""
         from vxhelpers.figures.score_charts import Judged, significance
 
-        return significance(
-            {
-                f.concept: Judged(
-                    (f.score.sign_count, f.score.low, f.score.high),
-                    f.score.band,
-                    f.verdict.corrected,
-                    f.score.effect,
-                    f.cav.separates,
-                )
-                for f in self.findings
-            }
-        )
+        rows = {}
+        for f in self.findings:
+            effect, separates = f.score.effect, f.cav.separates
+            p = f.verdict.corrected
+            rows[f.concept] = Judged(f.score.interval, f.score.band, p, effect, separates)
+        return significance(rows)
 
     def strongest(self) -> Finding:
         """The finding with the largest effect of either sign, of those that separate if any do."""
@@ -245,20 +239,14 @@ class Assessment(Report):
         sure = [f.score for f in self.findings if f.cav.separates]
         if not sure:
             return {}
-        best = max(sure, key=lambda score: score.effect)
+        best, n = max(sure, key=lambda score: score.effect), {"n": self.clips}
+        own = dict(zip(("value", "low", "high"), best.interval, strict=True))
         low, high = best.band
         return {
-            "TCAV score, best concept": {
-                "value": best.sign_count,
-                "low": best.low,
-                "high": best.high,
-                "n": self.clips,
-            },
+            "TCAV score, best concept": own | n,
             "TCAV score, random concepts": {"value": (low + high) / 2, "low": low, "high": high},
-            "TCAV effect, best concept": {"value": best.effect, "n": self.clips},
+            "TCAV effect, best concept": {"value": best.effect} | n,
         }
-
-    # ---- to read -------------------------------------------------------------------------------
 
     def table(self) -> Table | None:
         """Score, random concepts' scores, effect, accuracy and verdict of every finding."""
@@ -268,7 +256,7 @@ class Assessment(Report):
         columns: dict[str, Sequence[Cell]] = {
             "concept": [f.concept for f in self.findings],
             "layer": [f.layer for f in self.findings],
-            "TCAV score": [(s.sign_count, s.low, s.high) for s in scores],
+            "TCAV score": [s.interval for s in scores],
             "random concepts": [f"{s.band[0]:.2f} to {s.band[1]:.2f}" for s in scores],
             "effect": [_signed(s.effect) for s in scores],
             "held-out accuracy": [f.cav.accuracy[0] for f in self.findings],
@@ -330,13 +318,10 @@ class Assessment(Report):
             f"The cosine between the two estimators is {least.cav.agreement:.2f} at the least "
             f"({_place(least)}) and {max(f.cav.agreement for f in both):.2f} at most. "
         )
-        apart = [_place(f) for f in both if f.cav.disagree]
-        if apart:
-            others = " and others" if len(apart) > 4 else ""
-            text += (
-                f"Less than half of one lies along the other for {len(apart)} of {len(both)}: "
-                f"{'; '.join(apart[:4])}{others}. "
-            )
+        if apart := [_place(f) for f in both if f.cav.disagree]:
+            names = "; ".join(apart[:4]) + (" and others" if len(apart) > 4 else "")
+            text += f"Less than half of one lies along the other for {len(apart)} of {len(both)}: "
+            text += f"{names}. "
         differ = sum(not f.cav.same_sign for f in both)
         return Text(
             f"{text}They disagree on the sign of the magnitude in {differ} of {len(both)} cases."
