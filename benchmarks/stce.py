@@ -53,9 +53,9 @@ from vxhelpers.stce import discovery
 from vxhelpers.stce import features as features_code
 from vxhelpers.stce import score as scoring
 from vxhelpers.stce.discovery import discover
-from vxhelpers.stce.features import Recipe, cut, features
+from vxhelpers.stce.features import Computation, Recipe, cut, features
 from vxhelpers.stce.masking import masks_of, rendered
-from vxhelpers.stce.random_groups import by_chance, problems
+from vxhelpers.stce.random_groups import ScoringSettings, by_chance, problems
 from vxhelpers.stce.score import Scores, score
 
 TASKS = ("kth", "tennis", "motion", "static", "shortcut")
@@ -281,10 +281,12 @@ def workload(*, small: bool, device: str = "cpu") -> Work:
 def explain(w: Work) -> Scores:
     """From clips to ranked concepts that are held against chance."""
     rng = np.random.default_rng(0)
-    found = discover(w.model, None, w.clips, rng=rng, recipe=w.recipe, batch_size=w.batch)
+    computation, settings = Computation(w.batch), ScoringSettings(groups=w.groups)
+    found = discover(w.model, None, w.clips, rng=rng, recipe=w.recipe, computation=computation)
     return score(
-        found, w.model, TARGET, randoms=w.randoms, rng=rng, groups=w.groups, batch_size=w.batch
-    )
+        found, w.model, TARGET, randoms=w.randoms, rng=rng, settings=settings,
+        computation=computation,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -460,7 +462,9 @@ def memory(w: Work, scores: Scores, *, small: bool) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         cut_up = cut(w.model, few, w.recipe, store=store)
-        features(w.model, cut_up, w.model.entry.top_layer, w.recipe, store=store)
+        features(
+            w.model, cut_up, w.model.entry.top_layer, w.recipe, computation=Computation(store=store)
+        )
         disk = sum(path.stat().st_size for path in Path(folder).rglob("*.npz"))
     return {
         "stored_bytes_a_voxel": kept / (len(w.clips) * volume(w.model)),
@@ -541,7 +545,7 @@ def from_a_part(model: zoo.Model, recipe: Recipe, options: argparse.Namespace) -
     held: list[Tensor] = []
 
     def run() -> None:
-        held.append(features(model, pieces, top, recipe, rows=rows, batch_size=batch))
+        held.append(features(model, pieces, top, recipe, rows=rows, computation=Computation(batch)))
 
     contenders = [run, lambda: floor(w, ready, 0), lambda: floor(w, ready, len(rows))]
     times = [[seconds(one, device) for one in contenders] for _ in range(options.rounds)]
@@ -574,7 +578,7 @@ def from_a_part(model: zoo.Model, recipe: Recipe, options: argparse.Namespace) -
     def vectors() -> None:
         K = gram(x, device=model.device)
         fit_vectors(K, problems(concepts, groups), solver="mean", folds=5)
-        by_chance(K, slopes, concepts, groups.ravel(), size, rng, 1000, "mean", 1.0)
+        by_chance(K, slopes, concepts, groups.ravel(), size, rng=rng, draws=1000, solver="mean")
 
     shown = VIDEOS * PIECES + w.groups * size
     spent = {

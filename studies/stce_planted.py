@@ -88,11 +88,12 @@ from vxhelpers.errors import InputError, VxError
 from vxhelpers.io.cache import Store
 from vxhelpers.models import samples, zoo
 from vxhelpers.stats import mean_interval
-from vxhelpers.stce.add_remove import evaluate
+from vxhelpers.stce.add_remove import AddRemoveSettings, evaluate
 from vxhelpers.stce.coverage import FEWEST, Agreement, agreement, coverage
 from vxhelpers.stce.curves import OPERATIONS, ORDERS, AddRemove, Operation, Order, Quantity
 from vxhelpers.stce.discovery import discover
-from vxhelpers.stce.features import SMALL, Recipe
+from vxhelpers.stce.features import SMALL, Computation, Recipe
+from vxhelpers.stce.random_groups import ScoringSettings
 from vxhelpers.stce.score import Scores, score
 
 OUT = ROOT / "book" / "results" / "stce_planted.json"
@@ -334,24 +335,24 @@ def compute(
     """Everything that is said of one cell."""
     explained: dict[str, Scores] = {}
     results: dict[str, AddRemove] = {}
+    kept = Computation(batch, store)
     with counted(model) as forwards:
         for place, label in enumerate(clips.train):
             rng = np.random.default_rng([cell.seed, place])
             found = discover(
-                model, None, clips.train[label], rng=rng, recipe=options.recipe,
-                batch_size=batch, store=store,
-            )  # fmt: skip
+                model, None, clips.train[label], rng=rng, recipe=options.recipe, computation=kept
+            )
             others = [clip for name in clips.train if name != label for clip in clips.train[name]]
             explained[label] = score(
-                found, model, label, randoms=others, rng=rng, groups=options.groups,
-                batch_size=batch, store=store,
+                found, model, label, randoms=others, rng=rng,
+                settings=ScoringSettings(groups=options.groups), computation=kept,
             )  # fmt: skip
         for assigned in ASSIGNED:  # the same orders: where the prediction is right, nothing changes
             results[assigned] = evaluate(
                 model, explained, clips.test, clips.labels,
                 rng=np.random.default_rng([cell.seed, len(explained)]),
-                assigned=assigned,  # type: ignore[arg-type]
-                permutations=options.permutations, batch_size=batch, store=store,
+                settings=AddRemoveSettings(assigned, permutations=options.permutations),  # type: ignore[arg-type]
+                computation=kept,
             )  # fmt: skip
     whose = np.array(clips.labels)
     classes = {}
@@ -414,7 +415,7 @@ def judged(result: AddRemove, mine: Flags) -> dict[str, Any]:
 def described(scores: Scores, masks: Mapping[str, Flags], decides: Sequence[str]) -> dict[str, Any]:
     """A class's concepts, and whether they rank like what they show."""
     covered = coverage(scores.discovery, masks)
-    table = scores.table()
+    table = scores.ranked()
     evidence = covered.shares["evidence"]
     concepts = [
         [*fixed([line.score]), *tidy([line.derivative]), *fixed([evidence[line.concept]])]

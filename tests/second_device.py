@@ -164,9 +164,12 @@ def questions() -> dict[str, Callable[[Any], Any]]:
         rng = np.random.default_rng(0)
         recipe = Recipe(segments=(4, 8), concepts=3, nearest=6)
         found = discover(model, None, clips[:6], rng=rng, recipe=recipe)
-        scores = score.score(found, model, target, randoms=clips[6:11], rng=rng, groups=4, draws=20)
-        curves = add_remove.evaluate(model, {target: scores}, clips[11:13], [target] * 2, rng=rng,
-                                     permutations=2).curves  # fmt: skip
+        settings = score.ScoringSettings(groups=4, draws=20)
+        scores = score.score(found, model, target, randoms=clips[6:11], rng=rng, settings=settings)
+        twice = add_remove.AddRemoveSettings(permutations=2)
+        curves = add_remove.evaluate(
+            model, {target: scores}, clips[11:13], [target] * 2, rng=rng, settings=twice
+        ).curves
         return np.concatenate(
             [scores.derivatives.ravel(), *(one.probability.ravel() for one in curves.values())]
         )

@@ -10,8 +10,9 @@ from blocks import RECIPE
 from vxhelpers.attribution.registry import pixels
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.live.browser import Browser
-from vxhelpers.stce.add_remove import evaluate
+from vxhelpers.stce.add_remove import AddRemoveSettings, evaluate
 from vxhelpers.stce.discovery import discover
+from vxhelpers.stce.random_groups import ScoringSettings
 from vxhelpers.stce.score import score
 
 TEST = blocks.clips(4, 7)
@@ -26,13 +27,16 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 def browser() -> Browser:
     model, rng = blocks.model(), np.random.default_rng(1)
     found = discover(model, None, blocks.clips(6, 1), rng=rng, recipe=RECIPE)
-    scores = score(found, model, "right", randoms=blocks.clips(5, 3), rng=rng, groups=4, draws=20)
+    settings = ScoringSettings(groups=4, draws=20)
+    scores = score(found, model, "right", randoms=blocks.clips(5, 3), rng=rng, settings=settings)
     return Browser(model, scores, TEST)
 
 
 def test_the_first_concepts_of_an_order_are_those_of_add_and_remove(browser: Browser) -> None:
-    curves = evaluate(browser.model, {"right": browser.scores}, TEST, ["right"] * len(TEST),
-                      permutations=1, rng=np.random.default_rng(0))  # fmt: skip
+    curves = evaluate(
+        browser.model, {"right": browser.scores}, TEST, ["right"] * len(TEST),
+        settings=AddRemoveSettings(permutations=1), rng=np.random.default_rng(0),
+    )  # fmt: skip
     assert len(browser.ranking) == 3 and curves.steps.tolist() == [0, 1, 2, 3]
     for order in ("top", "least"):
         for mode in ("add", "remove"):

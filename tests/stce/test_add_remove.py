@@ -10,9 +10,11 @@ from reference import stce as slow
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.io.cache import Store
-from vxhelpers.stce.add_remove import evaluate
+from vxhelpers.stce.add_remove import AddRemoveSettings, evaluate
 from vxhelpers.stce.curves import OPERATIONS, ORDERS
 from vxhelpers.stce.discovery import discover
+from vxhelpers.stce.features import Computation
+from vxhelpers.stce.random_groups import ScoringSettings
 from vxhelpers.stce.score import score
 
 LABELS = ("left", "right", "still")
@@ -32,15 +34,18 @@ def model():
 def explain(model, label="right", *, recipe=RECIPE, seed=1):
     rng = np.random.default_rng(seed)
     discovery = discover(model, None, blocks.clips(6, seed), rng=rng, recipe=recipe)
-    return score(discovery, model, label, randoms=blocks.clips(5, 3), rng=rng, groups=4, draws=20)
+    settings = ScoringSettings(groups=4, draws=20)
+    return score(discovery, model, label, randoms=blocks.clips(5, 3), rng=rng, settings=settings)
 
 
 def run(model, *, clips=TEST, labels=None, explained=None, **options):
-    options = {"permutations": 3, "rng": np.random.default_rng(0), **options}
+    other = {"rng": np.random.default_rng(0)}
+    other |= {name: options.pop(name) for name in ("rng", "computation") if name in options}
+    settings = AddRemoveSettings(**{"permutations": 3, **options})
     explained = explained or {"right": explain(model)}
     labels = labels or ["right"] * len(clips)
     model.net.inputs.clear()
-    return evaluate(model, explained, clips, labels, **options)
+    return evaluate(model, explained, clips, labels, settings=settings, **other)
 
 
 @pytest.mark.parametrize("fill", ["mean", "black"])
@@ -199,9 +204,9 @@ def test_a_blank_video_is_evaluated_and_named(model) -> None:
 
 def test_a_second_run_computes_nothing(model, tmp_path) -> None:
     store, explained = Store(tmp_path), {"right": explain(model)}
-    first = run(model, explained=explained, store=store)
+    first = run(model, explained=explained, computation=Computation(store=store))
     assert sum(len(x) for x in model.net.inputs) > 50
-    again = run(model, explained=explained, store=store)
+    again = run(model, explained=explained, computation=Computation(store=store))
     assert sum(len(x) for x in model.net.inputs) == 1  # the blank
     for key in first.curves:
         assert np.array_equal(first[key].probability, again[key].probability)

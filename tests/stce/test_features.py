@@ -12,7 +12,7 @@ from reference import stce as slow
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
 from vxhelpers.io.cache import Store
 from vxhelpers.io.files import WriteError
-from vxhelpers.stce.features import SMALL, STANDARD, Recipe, cut, features
+from vxhelpers.stce.features import SMALL, STANDARD, Computation, Recipe, cut, features
 
 CLIPS = blocks.clips(3, 1)
 
@@ -41,7 +41,7 @@ def test_pieces_are_every_clips_supervoxels(model) -> None:
 def test_features_are_those_of_each_supervoxel_shown_alone(model, layer, fill) -> None:
     recipe = replace(RECIPE, fill=fill)
     pieces = cut(model, CLIPS, recipe)
-    found = features(model, pieces, layer, recipe, batch_size=4)
+    found = features(model, pieces, layer, recipe, computation=Computation(4))
     inputs = torch.cat(model.net.inputs)
     masks = blocks.by_hand().masks()
     value = [0.0 if fill == "mean" else -2.0] * 3
@@ -58,11 +58,11 @@ def test_features_are_those_of_each_supervoxel_shown_alone(model, layer, fill) -
 def test_one_forward_a_supervoxel_and_only_those_asked_for(model) -> None:
     pieces = cut(model, CLIPS, RECIPE)
     assert model.net.count == 0
-    full = features(model, pieces, LAYERS[0], RECIPE, batch_size=4)
+    full = features(model, pieces, LAYERS[0], RECIPE, computation=Computation(4))
     assert model.net.count == len(pieces) == 33
     assert max(len(x) for x in model.net.inputs) == 4
     rows = np.array([30, 2, 12, 3])
-    some = features(model, pieces, LAYERS[0], RECIPE, rows=rows, batch_size=4)
+    some = features(model, pieces, LAYERS[0], RECIPE, rows=rows, computation=Computation(4))
     assert model.net.count == 37
     torch.testing.assert_close(some, full[rows], rtol=1e-5, atol=1e-6)
 
@@ -102,7 +102,13 @@ def test_what_was_computed_is_not_computed_again(model, tmp_path, monkeypatch) -
     store = Store(tmp_path)
 
     def both(recipe=RECIPE, layer=LAYERS[0], model=model, clips=CLIPS):
-        return features(model, cut(model, clips, recipe, store=store), layer, recipe, store=store)
+        return features(
+            model,
+            cut(model, clips, recipe, store=store),
+            layer,
+            recipe,
+            computation=Computation(store=store),
+        )
 
     first = both()
     monkeypatch.setattr("vxhelpers.stce.features.segment", None)  # not called again
@@ -123,9 +129,9 @@ def test_an_interrupted_run_goes_on_where_it_was(model, tmp_path) -> None:
     pieces = cut(model, CLIPS, RECIPE, store=store)
     model.net.until = 4  # three batches a clip
     with pytest.raises(InputError, match="a batch of 4 does not fit in memory: try batch_size=2"):
-        features(model, pieces, LAYERS[0], RECIPE, batch_size=4, store=store)
+        features(model, pieces, LAYERS[0], RECIPE, computation=Computation(4, store))
     model.net.until, model.net.inputs = 1000, []
-    features(model, pieces, LAYERS[0], RECIPE, batch_size=4, store=store)
+    features(model, pieces, LAYERS[0], RECIPE, computation=Computation(4, store))
     assert model.net.count == 22
 
 
@@ -133,7 +139,11 @@ def test_a_full_disk_names_the_path_and_what_is_stored_stays_valid(model, tmp_pa
     """The limit on the size of files stands in for a full disk."""
     store = Store(tmp_path)
     kept = features(
-        model, cut(model, CLIPS[:1], RECIPE, store=store), LAYERS[0], RECIPE, store=store
+        model,
+        cut(model, CLIPS[:1], RECIPE, store=store),
+        LAYERS[0],
+        RECIPE,
+        computation=Computation(store=store),
     )
     before = sorted(tmp_path.rglob("*.npz"))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -144,14 +154,18 @@ def test_a_full_disk_names_the_path_and_what_is_stored_stays_valid(model, tmp_pa
             cut(model, CLIPS, RECIPE, store=store)
         pieces = cut(model, CLIPS, RECIPE)
         with pytest.raises(WriteError, match=rf"cannot write {tmp_path}"):
-            features(model, pieces, LAYERS[0], RECIPE, store=store)
+            features(model, pieces, LAYERS[0], RECIPE, computation=Computation(store=store))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
     assert sorted(p for p in tmp_path.rglob("*") if p.is_file()) == before
     count = model.net.count
     again = features(
-        model, cut(model, CLIPS[:1], RECIPE, store=store), LAYERS[0], RECIPE, store=store
+        model,
+        cut(model, CLIPS[:1], RECIPE, store=store),
+        LAYERS[0],
+        RECIPE,
+        computation=Computation(store=store),
     )
     assert torch.equal(again, kept) and model.net.count == count
 

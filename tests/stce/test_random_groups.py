@@ -6,11 +6,11 @@ from blocks import RECIPE
 from reference import tcav as definition
 
 from vxhelpers.stce.discovery import discover
-from vxhelpers.stce.features import cut, features
-from vxhelpers.stce.random_groups import How, by_chance, of_concepts, of_randoms
+from vxhelpers.stce.features import Computation, cut, features
+from vxhelpers.stce.random_groups import ScoringSettings, by_chance, of_concepts, of_randoms
 
 CLIPS, OTHERS = blocks.clips(4, 1), blocks.clips(13, 2)
-HOW = How("net.conv3", 8, None, False)
+TOP, EIGHT = "net.conv3", Computation(8)
 
 
 @pytest.fixture
@@ -23,7 +23,8 @@ def setting(monkeypatch):
 def drawn(setting, groups, *, negatives="supervoxels", seed=0, randoms=OTHERS):
     model, discovery = setting
     rng = np.random.default_rng(seed)
-    return of_randoms(discovery, model, randoms, CLIPS, negatives, groups, rng, HOW)
+    settings = ScoringSettings(groups=groups, negatives=negatives, layer=TOP)
+    return of_randoms(discovery, model, randoms, CLIPS, settings, rng=rng, computation=EIGHT)
 
 
 def test_groups_are_disjoint_where_the_pool_is_large_enough(setting) -> None:
@@ -51,10 +52,10 @@ def test_features_are_of_the_rows_drawn(setting) -> None:
 def test_members_come_concept_by_concept_at_any_layer(setting) -> None:
     model, discovery = setting
     rows = np.concatenate(discovery.members)
-    side = of_concepts(discovery, model, HOW)
+    side = of_concepts(discovery, model, TOP, EIGHT)
     assert torch.equal(side.x, discovery.features[torch.from_numpy(rows)])
     assert side.digests == tuple(discovery.pieces.digest(row) for row in rows)
-    early = of_concepts(discovery, model, How("net.conv1", 8, None, False))
+    early = of_concepts(discovery, model, "net.conv1", EIGHT)
     assert early.x.shape == (len(rows), 4, 4, 4, 4)
 
 
@@ -66,7 +67,14 @@ def test_random_concepts_equal_the_slow_reference() -> None:
     concepts, pool = [np.arange(6), np.arange(6, 10)], np.arange(10, 60)
     for solver in ("mean", "logistic"):
         found = by_chance(
-            x @ x.T, g @ x.T, concepts, pool, 6, np.random.default_rng(1), 30, solver, 1.0
+            x @ x.T,
+            g @ x.T,
+            concepts,
+            pool,
+            6,
+            rng=np.random.default_rng(1),
+            draws=30,
+            solver=solver,
         )
         same = np.random.default_rng(1)
         shuffled = same.permutation(pool)

@@ -12,7 +12,8 @@ from toys import toy_model
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.io.cache import Store
 from vxhelpers.stce.discovery import discover
-from vxhelpers.stce.random_groups import How, of_randoms
+from vxhelpers.stce.features import Computation
+from vxhelpers.stce.random_groups import ScoringSettings, of_randoms
 from vxhelpers.stce.score import score
 
 CLIPS, OTHERS = blocks.clips(6, 1), blocks.clips(5, 2)
@@ -34,20 +35,22 @@ def found(model, *, clips=CLIPS, layer=None, recipe=RECIPE):
 
 
 def scored(model, discovery=None, *, seed=0, randoms=OTHERS, target="right", **options):
-    options = {"groups": GROUPS, "draws": 50, **options}
+    other = {name: options.pop(name) for name in ("clips", "computation") if name in options}
+    settings = ScoringSettings(**{"groups": GROUPS, "draws": 50, **options})
     return score(
         discovery or found(model), model, target, randoms=randoms,
-        rng=np.random.default_rng(seed), **options,
+        rng=np.random.default_rng(seed), settings=settings, **other,
     )  # fmt: skip
 
 
 def reference(model, scores, others, *, negatives, clips=CLIPS, seed=0):
     """Derivatives (k, r, S) by loops over concepts, groups and clips, in float64."""
     net = model.net.net
-    how = How("net.conv3", 8, None, False)
+    settings = ScoringSettings(groups=GROUPS, negatives=negatives, layer="net.conv3")
     drawn, side = of_randoms(
-        scores.discovery, model, others, clips, negatives, GROUPS, np.random.default_rng(seed), how
-    )
+        scores.discovery, model, others, clips, settings,
+        rng=np.random.default_rng(seed), computation=Computation(8),
+    )  # fmt: skip
     used = np.unique(drawn)
     pool = {row: x.double().numpy().ravel() for row, x in zip(used, side.x, strict=True)}
     tail = net.double().tail
@@ -95,7 +98,7 @@ def test_ranks_are_by_score_then_by_mean_derivative(model) -> None:
     mine = replace(scores, derivatives=slopes)
     assert mine.ranking.tolist() == [2, 1, 0, 3]
     assert mine.score.tolist() == [0.6, 0.8, 0.8, 0.0]
-    lines = scores.table()
+    lines = scores.ranked()
     assert [line.concept for line in lines] == scores.ranking.tolist()
     assert [line.rank for line in lines] == [1, 2, 3] and lines[0].score == scores.score.max()
     assert lines[0].name == f"concept {lines[0].concept + 1}"
@@ -120,13 +123,13 @@ def test_the_second_opinion_and_an_earlier_layer(model) -> None:
     discovery = found(model)
     other = scored(model, discovery, solver="logistic", draws=10)
     both = np.corrcoef(other.derivatives.ravel(), scored(model, discovery).derivatives.ravel())
-    assert both[0, 1] > 0.5 and other.solver == "logistic"
+    assert both[0, 1] > 0.5 and other.settings.solver == "logistic"
     before = model.net.count
     early = scored(model, discovery, layer="net.conv1")
     members = sum(map(len, discovery.members))
     drawn = model.net.count - before - members - len(CLIPS)
     assert 0 < drawn <= GROUPS * RECIPE.nearest  # one forward a member, a random one, a clip
-    assert early.layer == "net.conv1" and early.derivatives.shape == (3, GROUPS, 6)
+    assert early.settings.layer == "net.conv1" and early.derivatives.shape == (3, GROUPS, 6)
 
 
 def linear():
@@ -171,16 +174,16 @@ def test_groups_that_share_supervoxels_are_said(model) -> None:
 def test_one_forward_a_supervoxel_and_what_is_stored_is_not_run_again(model, tmp_path) -> None:
     store = Store(tmp_path)
     discovery, before = found(model), model.net.count
-    first = scored(model, discovery, store=store)
+    first = scored(model, discovery, computation=Computation(store=store))
     assert model.net.count - before == GROUPS * RECIPE.nearest + len(CLIPS)
     before = model.net.count
-    again = scored(model, discovery, store=store)
+    again = scored(model, discovery, computation=Computation(store=store))
     assert model.net.count - before == len(CLIPS)
     assert np.array_equal(first.derivatives, again.derivatives)
 
 
 def test_supervoxels_are_the_negatives_where_the_form_is_in_place(model) -> None:
-    assert scored(model).negatives == "supervoxels"
+    assert scored(model).settings.negatives == "supervoxels"
     recipe = replace(RECIPE, form="cropped", nearest=4)
     cropped = scored(model, found(model, recipe=recipe), randoms=blocks.clips(13, 5))
     assert cropped.negatives == "clips"

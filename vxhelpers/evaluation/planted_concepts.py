@@ -38,8 +38,9 @@ from vxhelpers.models.probe import probe
 from vxhelpers.models.zoo import Model
 from vxhelpers.stats import Mean, mean_interval
 from vxhelpers.stce.discovery import discover
-from vxhelpers.stce.features import SMALL, Recipe
+from vxhelpers.stce.features import SMALL, Computation, Recipe
 from vxhelpers.stce.masking import fill_values, masks_of, rendered
+from vxhelpers.stce.random_groups import ScoringSettings
 from vxhelpers.stce.score import Scores, score
 
 Values = npt.NDArray[np.float64]
@@ -183,9 +184,10 @@ def explained(
 ) -> Scores | InputError:
     """Discover a class's concepts in clips and score them there; why not, where that fails."""
     try:
-        found = discover(model, None, clips, rng=rng, recipe=recipe, store=store)
+        kept, settings = Computation(store=store), ScoringSettings(groups=groups, draws=20)
+        found = discover(model, None, clips, rng=rng, recipe=recipe, computation=kept)
         return score(
-            found, model, label, randoms=randoms, rng=rng, groups=groups, draws=20, store=store
+            found, model, label, randoms=randoms, rng=rng, settings=settings, computation=kept
         )
     except (InputError, NotFiniteError) as error:
         return InputError(f"concepts of {label!r}: {error}")

@@ -20,7 +20,7 @@ from vxhelpers.data.segmentation.regions import Regions, regions
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.io.cache import Store
 from vxhelpers.models.zoo import Model
-from vxhelpers.stce.features import Rows, cut, features
+from vxhelpers.stce.features import Computation, Rows, cut, features
 from vxhelpers.stce.masking import fill_values, masked
 from vxhelpers.stce.score import Scores
 
@@ -89,7 +89,9 @@ class Browser:
         again = {*pieces.digests} & {*discovery.pieces.digests}
         if again:
             raise InputError(f"{len(again)} test clips are clips that concepts were found in")
-        found = features(model, pieces, discovery.layer, recipe, store=store)
+        found = features(
+            model, pieces, discovery.layer, recipe, computation=Computation(store=store)
+        )
         self._owned = discovery.assign(found)
         self._pieces, self._inputs = pieces, model.prepare(clips)
         self._fill = fill_values(model.entry, recipe.fill)

@@ -32,7 +32,8 @@ from vxhelpers.live.browser import MODES, ORDERS, Browser, Mode, Shown
 from vxhelpers.models import zoo
 from vxhelpers.stce import score
 from vxhelpers.stce.discovery import discover
-from vxhelpers.stce.features import SMALL
+from vxhelpers.stce.features import SMALL, Computation
+from vxhelpers.stce.random_groups import ScoringSettings
 
 RECIPE = replace(SMALL, segments=(15, 30), concepts=8, nearest=20)
 
@@ -73,11 +74,13 @@ def browse(
     data, net, store = open_data(dataset, root=root), zoo.load(model, weights=weights), Store()
     rng = np.random.default_rng(seed)
     mine, rows = divide(data, action, scoring=test, allow_fewer=True, rng=rng)
+    kept, chosen = Computation(store=store), _draw(data, mine, clips, rng)
+    found = discover(net, None, chosen, rng=rng, recipe=RECIPE, computation=kept)
+    others = _others(data, action, {row.split for row in mine}, randoms, rng)
+    settings = ScoringSettings(groups=groups, draws=499)
     scores = score.score(
-        discover(net, None, _draw(data, mine, clips, rng), rng=rng, recipe=RECIPE, store=store),
-        net, action, randoms=_others(data, action, {row.split for row in mine}, randoms, rng),
-        rng=rng, groups=groups, draws=499, store=store,
-    )  # fmt: skip
+        found, net, action, randoms=others, rng=rng, settings=settings, computation=kept
+    )
     browser = Browser(net, scores, [data.clip(row) for row in rows], store=store)
     return View(browser, [row.clip_id for row in rows], action, seed).box
 
@@ -162,7 +165,7 @@ class View:
 
     def _concept(self, rank: int, k: int) -> Any:
         """A concept's member, check box and score."""
-        line = self.browser.scores.table()[rank - 1]
+        line = self.browser.scores.ranked()[rank - 1]
         frame, name = self.browser.member(k)
         picture = image(frame, alt=f"A member of {line.name}: {name}.", side=96)
         self.boxes[k] = ipywidgets.Checkbox(

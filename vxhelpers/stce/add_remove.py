@@ -10,12 +10,14 @@ curve, with a paired bootstrap over clips.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from vxhelpers import checks
 from vxhelpers.concepts.activations import clip_name
 from vxhelpers.data.clip import Clip
 from vxhelpers.data.segmentation.regions import Regions, growing, matched, regions
@@ -24,13 +26,41 @@ from vxhelpers.io.cache import Store
 from vxhelpers.models.probe import in_batches
 from vxhelpers.models.zoo import Model
 from vxhelpers.stce.curves import OPERATIONS, ORDERS, AddRemove, Curve
-from vxhelpers.stce.features import Pieces, Rows, bar, cut, features, model_key
+from vxhelpers.stce.features import Computation, Pieces, Rows, bar, cut, features, model_key
 from vxhelpers.stce.masking import fill_values, masked
 from vxhelpers.stce.score import Scores
 
 Matrix = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Assigned = Literal["true", "predicted"]
+
+
+@dataclass(frozen=True)
+class AddRemoveSettings:
+    """How concepts are added and removed.
+
+    Parameters
+    ----------
+    assigned
+        Whose concepts a clip's supervoxels are given to: those of its ``"true"`` class, as in the
+        paper, which is an oracle; or of its ``"predicted"`` class.
+    steps
+        Numbers of concepts, beside 0 and all; by default 1 to 5 and every fifth. A class with
+        fewer concepts shows everything from there on.
+    permutations
+        Runs of the orders ``"random"`` and ``"matched"``. The latter shows supervoxels in random
+        order, whatever their concept, each that brings the visible share nearer to that of the top
+        concepts at the same step.
+    """
+
+    assigned: Assigned = "true"
+    steps: tuple[int, ...] | None = None
+    permutations: int = 10
+
+    def __post_init__(self) -> None:
+        checks.known("assignment", self.assigned, ("true", "predicted"))
+        if self.permutations < 1:
+            raise InputError(f"permutations={self.permutations}: one at least, 10 are usual")
 
 
 def evaluate(
@@ -40,12 +70,8 @@ def evaluate(
     labels: Sequence[str],
     *,
     rng: np.random.Generator,
-    assigned: Assigned = "true",
-    steps: Sequence[int] | None = None,
-    permutations: int = 10,
-    batch_size: int = 32,
-    store: Store | None = None,
-    progress: bool = False,
+    settings: AddRemoveSettings = AddRemoveSettings(),
+    computation: Computation = Computation(),
 ) -> AddRemove:
     """Add concepts to a blank input and remove them from clips, in four orders.
 
@@ -65,18 +91,10 @@ def evaluate(
         Test clips and their classes; none of those that the concepts were found in.
     rng
         Draws random orders of the concepts, a class at a time, and random supervoxels.
-    assigned
-        Whose concepts a clip's supervoxels are given to: those of its ``"true"`` class, as in the
-        paper, which is an oracle; or of its ``"predicted"`` class.
-    steps
-        Numbers of concepts, beside 0 and all; 1 to 5 and every fifth unless given. A class with
-        fewer concepts shows everything from there on.
-    permutations
-        Runs of the orders ``"random"`` and ``"matched"``. The latter shows supervoxels in random
-        order, whatever their concept, each that brings the visible share nearer to that of the top
-        concepts at the same step.
-    batch_size, store, progress
-        As in `vxhelpers.stce.features.features`; the store keeps logits too.
+    settings
+        Whose concepts supervoxels are given to, steps, runs of random orders.
+    computation
+        Batch size, store and progress bar; the store keeps logits too.
 
     Raises
     ------
@@ -86,16 +104,16 @@ def evaluate(
     WriteError
         If the store cannot be written; what is in it stays valid.
     """
-    first = _check(model, explained, clips, labels, permutations)
+    first = _check(model, explained, clips, labels)
     recipe, layer = first.discovery.recipe, first.discovery.layer
+    assigned, permutations = settings.assigned, settings.permutations
+    store, progress = computation.store, computation.progress
     pieces = cut(model, clips, recipe, store=store, progress=progress)
     _unseen(pieces, explained)
-    found = features(
-        model, pieces, layer, recipe, batch_size=batch_size, store=store, progress=progress
-    )
-    at = _steps(steps, max(len(one) for one in explained.values()))
+    found = features(model, pieces, layer, recipe, computation=computation)
+    at = _steps(settings.steps, max(map(len, explained.values())))
     orders = {name: _orders(explained[name], permutations, rng) for name in sorted(explained)}
-    runner = _Runner(model, fill_values(model.entry, recipe.fill), batch_size, store)
+    runner = _Runner(model, fill_values(model.entry, recipe.fill), computation.batch_size, store)
     shape = len(OPERATIONS), 2 + 2 * permutations, len(clips), len(at)
     correct, probability, visible = np.zeros(shape, bool), np.zeros(shape), np.zeros(shape)
     constant = []
@@ -224,12 +242,9 @@ def _check(
     explained: Mapping[str, Scores],
     clips: Sequence[Clip],
     labels: Sequence[str],
-    permutations: int,
 ) -> Scores:
     if len(clips) != len(labels) or not len(clips):
         raise InputError(f"{len(clips)} clips for {len(labels)} labels: one each, one at least")
-    if permutations < 1:
-        raise InputError(f"permutations={permutations}: one at least, 10 are usual")
     for label in labels:
         if label not in explained:
             raise UnknownNameError("class with concepts", label, explained)

@@ -16,9 +16,17 @@ from torch import Tensor
 
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError
-from vxhelpers.io.cache import Store
 from vxhelpers.models.zoo import Model
-from vxhelpers.stce.features import FEWEST, STANDARD, Pieces, Recipe, Rows, cut, features
+from vxhelpers.stce.features import (
+    FEWEST,
+    STANDARD,
+    Computation,
+    Pieces,
+    Recipe,
+    Rows,
+    cut,
+    features,
+)
 
 Matrix = npt.NDArray[np.float64]
 Popularity = Literal["any", "ace"]
@@ -108,7 +116,7 @@ class Discovery:
 
     def assign(self, found: Tensor) -> Rows:
         """Concept ``(n,)`` whose centre is nearest, for features ``(n, ...)`` of the layer."""
-        return _nearest(_flat(found), self.centres)[0]
+        return nearest_concept(_flat(found), self.centres)
 
 
 def discover(
@@ -120,9 +128,7 @@ def discover(
     recipe: Recipe = STANDARD,
     popularity: Popularity = "any",
     starts: int = 4,
-    batch_size: int = 32,
-    store: Store | None = None,
-    progress: bool = False,
+    computation: Computation = Computation(),
 ) -> Discovery:
     """Cut a class's clips into supervoxels and cluster them into concepts.
 
@@ -146,8 +152,8 @@ def discover(
         supervoxels; or of more than a tenth of them, with more than one clip for two.
     starts
         Of k-means, of which the best is taken.
-    batch_size, store, progress
-        As in `vxhelpers.stce.features.features`.
+    computation
+        Batch size, store and progress bar.
 
     Raises
     ------
@@ -163,11 +169,10 @@ def discover(
     model.layer(layer)
     if popularity not in ("any", "ace"):
         raise InputError(f"popularity={popularity!r}: 'any' or 'ace'")
+    store, progress = computation.store, computation.progress
     pieces = cut(model, clips, recipe, store=store, progress=progress)
     _enough(len(pieces), recipe, f"{len(clips)} clips have {len(pieces)} supervoxels")
-    found = features(
-        model, pieces, layer, recipe, batch_size=batch_size, store=store, progress=progress
-    )
+    found = features(model, pieces, layer, recipe, computation=computation)
     flat = _flat(found)
     if np.ptp(flat, axis=0).max() <= ALIKE * np.abs(flat).max():
         raise InputError(
@@ -227,15 +232,20 @@ def _flat(found: Tensor) -> Matrix:
     return found.flatten(1).to("cpu", torch.float64).numpy()
 
 
-def _nearest(flat: Matrix, centres: Matrix) -> tuple[Rows, Matrix]:
-    """Index of the nearest centre, the first of several, and the distance to it."""
-    if flat.shape[1] != centres.shape[1]:
+def nearest_concept(features: Matrix, centres: Matrix) -> Rows:
+    """Concept ``(n,)`` of each supervoxel: the nearest centre, the first of several.
+
+    Equation 4 of the paper, with the Euclidean distance as D; ``features`` are ``(n, D)`` and
+    ``centres`` ``(k, D)``. Raises InputError where the numbers of values differ.
+    """
+    if features.shape[1] != centres.shape[1]:
         raise InputError(
-            f"features of {flat.shape[1]} values for centres of {centres.shape[1]}: take them from "
-            "the layer that was clustered"
+            f"features of {features.shape[1]} values for centres of {centres.shape[1]}: take them "
+            "from the layer that was clustered"
         )
-    far = np.stack([np.sqrt(((flat - centre) ** 2).sum(1)) for centre in centres], 1)
-    return far.argmin(1), far.min(1)
+    far = [np.sqrt(((features - centre) ** 2).sum(1)) for centre in centres]
+    nearest: Rows = np.stack(far, 1).argmin(1)
+    return nearest
 
 
 def _enough(count: int, recipe: Recipe, found: str) -> None:

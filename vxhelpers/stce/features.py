@@ -76,6 +76,27 @@ class Recipe:
             raise InputError(f"form={self.form!r}: one of {', '.join(map(repr, FORMS))}")
 
 
+@dataclass(frozen=True)
+class Computation:
+    """How what a network makes of supervoxels is computed; it does not change what comes out.
+
+    Parameters
+    ----------
+    batch_size
+        Inputs a forward pass; a clip and one batch of its supervoxels are in memory at a time.
+    store
+        Keeps what is computed of each clip and is looked up first, so that an interrupted run goes
+        on where it was. The key is the content of the clip, of the label volumes and of the
+        weights, what is shown, the layer, the device and the code.
+    progress
+        Show a bar.
+    """
+
+    batch_size: int = 32
+    store: Store | None = None
+    progress: bool = False
+
+
 STANDARD = Recipe()
 SMALL = Recipe(segments=(15, 30, 60), concepts=15)  # the paper's section 4.5
 
@@ -205,9 +226,7 @@ def features(
     recipe: Recipe = STANDARD,
     *,
     rows: Rows | None = None,
-    batch_size: int = 32,
-    store: Store | None = None,
-    progress: bool = False,
+    computation: Computation = Computation(),
 ) -> Tensor:
     """What a layer makes of supervoxels, each shown alone: one forward a supervoxel asked for.
 
@@ -223,15 +242,8 @@ def features(
         Says what the network is shown of a supervoxel.
     rows
         Which ones, in any order; all of them unless given.
-    batch_size
-        Supervoxels a forward pass; a clip and one batch of them are in memory at a time.
-    store
-        Where the features of each clip's supervoxels are kept as soon as they are computed, and
-        looked up first: an interrupted run goes on where it was. The key is the clip's content,
-        the label volumes, which ones of them, what is shown, the weights, the layer, the device
-        and the package's sources.
-    progress
-        Show a bar.
+    computation
+        Batch size, store and progress bar.
 
     Returns
     -------
@@ -254,10 +266,10 @@ def features(
     if not len(rows):
         raise InputError("no supervoxels to compute features of")
     fill = fill_values(model.entry, recipe.fill).to(model.device)
-    layout = model.layer(layer).layout
+    layout, store = model.layer(layer).layout, computation.store
     common = model_key(model) if store else {}
     out: Tensor | None = None
-    with bar(len(rows), progress, f"features at {layer}", "supervoxel") as advance:
+    with bar(len(rows), computation.progress, f"features at {layer}", "supervoxel") as advance:
         for owner in np.unique(pieces.owner[rows]):
             mine = np.flatnonzero(pieces.owner[rows] == owner)
             one = pieces.cuts[owner]
@@ -274,7 +286,8 @@ def features(
             stored = store.find(parts) if store else None
             if stored is None:
                 clip = pieces.clips[owner]
-                found = _run(model, clip, one, kept, layer, recipe.form, fill, batch_size)
+                shown = Shown(recipe.form, fill, kept)
+                found = _run(model, clip, one, shown, layer, computation.batch_size)
                 if store:
                     store.get_or_compute(parts, {"x": found.numpy()}.copy)
             else:
@@ -311,26 +324,29 @@ def bar(total: int, show: bool, what: str, unit: str) -> Iterator[Callable[[int]
         yield shown.update
 
 
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Which supervoxels of a clip are shown, ``(resolution, label)`` each, and how."""
+
+    form: Form
+    fill: Tensor
+    kept: Sequence[tuple[int, int]]
+
+
 def _run(
-    model: Model,
-    clip: Clip,
-    one: Supervoxels,
-    kept: Sequence[tuple[int, int]],
-    layer: str,
-    form: Form,
-    fill: Tensor,
-    batch_size: int,
+    model: Model, clip: Clip, cuts: Supervoxels, shown: Shown, layer: str, batch_size: int
 ) -> Tensor:
     """Features of some of a clip's supervoxels, rendered and run batch by batch."""
     x = model.prepare(clip)[0]
-    labels = torch.from_numpy(np.ascontiguousarray(one.labels)).to(model.device)
+    labels = torch.from_numpy(np.ascontiguousarray(cuts.labels)).to(model.device)
 
     def step(part: slice) -> Tensor:
-        shown = rendered(x, masks_of(labels, kept[part]), form=form, fill=fill)
+        masks = masks_of(labels, shown.kept[part])
+        inputs = rendered(x, masks, form=shown.form, fill=shown.fill)
         try:
-            seen = probe(model, shown, layers=[layer], gradients=False)
+            seen = probe(model, inputs, layers=[layer], gradients=False)
         except NotFiniteError as error:
             raise NotFiniteError(f"{clip_name(clip)}, its supervoxels: {error}") from error
         return seen.activations[layer].to("cpu", torch.float32)
 
-    return torch.cat([*in_batches(step, clips=len(kept), batch_size=batch_size)])
+    return torch.cat([*in_batches(step, clips=len(shown.kept), batch_size=batch_size)])

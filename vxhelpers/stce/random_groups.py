@@ -14,10 +14,10 @@ from vxhelpers.concepts.cav import Problem, Solver, fit
 from vxhelpers.concepts.permutation_tests import CENTRES, PermutationTest
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError
-from vxhelpers.io.cache import Store
+from vxhelpers.models.probe import Score
 from vxhelpers.models.zoo import Model
 from vxhelpers.stce.discovery import Discovery
-from vxhelpers.stce.features import Pieces, Rows, cut, features
+from vxhelpers.stce.features import Computation, Pieces, Rows, cut, features
 
 Matrix = npt.NDArray[np.float64]
 Negatives = Literal["supervoxels", "clips"]
@@ -26,13 +26,59 @@ TESTED = 10  # random groups at most that chance is worked out with
 
 
 @dataclass(frozen=True)
-class How:
-    """How features are computed: as in `vxhelpers.stce.features.features`."""
+class ScoringSettings:
+    """How concepts are scored.
 
-    layer: str
-    batch_size: int
-    store: Store | None
-    progress: bool
+    Parameters
+    ----------
+    groups
+        Random groups, of as many as a concept keeps. Disjoint where the pool is large enough, else
+        drawn anew from all of it for each group, which is noted.
+    draws
+        Random concepts of each concept's size that its mean derivative is held against, all set
+        against the same random groups, as in `vxhelpers.concepts.permutation_tests.redrawn` but for
+        these groups. The permutation test is not used: a cluster lies far from random supervoxels,
+        so that every permutation is about it. Supervoxels of one clip are not independent, and a
+        cluster is chosen to be compact: this p is a floor, not a proof. Seconds, but minutes with
+        another solver than mean difference.
+    negatives
+        ``"supervoxels"`` of the random clips, shown as the concepts' are, or whole ``"clips"``, as
+        in the paper. By default supervoxels where they are shown in place, else clips.
+    layer
+        Where vectors live; by default the discovery's. Another costs one more forward for each
+        supervoxel in a concept.
+    of
+        The score that is differentiated: ``"log_probability"``, or the paper's ``"logit"``.
+    solver
+        As in `vxhelpers.concepts.cav.fit`; none that depends on the origin. Mean difference is the
+        default: it has nothing to tune, while logistic regression's direction changes with the
+        scale of a layer and with the number of a concept's members.
+    alpha
+        Level of the verdicts.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range.
+    """
+
+    groups: int = 50
+    draws: int = 1000
+    negatives: Negatives | None = None
+    layer: str | None = None
+    of: Score = "log_probability"
+    solver: Solver = "mean"
+    alpha: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.groups < 2:
+            raise InputError(
+                f"groups={self.groups}: a spread needs two random groups, 50 are usual"
+            )
+        if self.negatives not in (None, "supervoxels", "clips"):
+            raise InputError(f"negatives={self.negatives!r}: 'supervoxels' or 'clips'")
+        if self.solver in FROM_ORIGIN:
+            raise InputError(f"solver={self.solver!r} depends on the origin: take another")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,15 +119,12 @@ def _side(pieces: Pieces, rows: Rows, x: Tensor) -> Side:
     )
 
 
-def of_concepts(discovery: Discovery, model: Model, how: How) -> Side:
+def of_concepts(discovery: Discovery, model: Model, layer: str, computation: Computation) -> Side:
     """Features of all concepts' members, concept by concept."""
     rows, pieces = np.concatenate(discovery.members), discovery.pieces
-    if how.layer == discovery.layer:
+    if layer == discovery.layer:
         return _side(pieces, rows, discovery.features[torch.from_numpy(rows)])
-    x = features(
-        model, pieces, how.layer, discovery.recipe, rows=rows,
-        batch_size=how.batch_size, store=how.store, progress=how.progress,
-    )  # fmt: skip
+    x = features(model, pieces, layer, discovery.recipe, rows=rows, computation=computation)
     return _side(pieces, rows, x)
 
 
@@ -90,26 +133,31 @@ def of_randoms(
     model: Model,
     randoms: Sequence[Clip],
     clips: Sequence[Clip],
-    negatives: Negatives,
-    groups: int,
+    settings: ScoringSettings,
+    *,
     rng: np.random.Generator,
-    how: How,
+    computation: Computation,
 ) -> tuple[Rows, Side]:
     """Rows ``(r, n)`` of the pool that each group draws, and features of those drawn, ascending."""
-    options = {"batch_size": how.batch_size, "store": how.store, "progress": how.progress}
-    size, recipe = discovery.recipe.nearest, discovery.recipe
+    size, recipe, layer = discovery.recipe.nearest, discovery.recipe, settings.layer
+    store, progress = computation.store, computation.progress
+    assert layer is not None
     own = {*discovery.pieces.digests, *(clips[i].digest() for i in range(len(clips)))}
-    if negatives == "clips":
-        drawn = _draw(len(randoms), groups, size, rng, "clips")
+    if settings.negatives == "clips":
+        drawn = _draw(len(randoms), settings.groups, size, rng, "clips")
         chosen = _Chosen(randoms, np.unique(drawn))
-        found = collect(model, {"random": chosen}, layers=[how.layer], **options)  # type: ignore[arg-type]
+        batch = computation.batch_size
+        found = collect(
+            model, {"random": chosen}, layers=[layer], batch_size=batch, store=store,
+            progress=progress,
+        )  # fmt: skip
         _apart(own, found.names, found.digests)
-        return drawn, Side(found.layers[how.layer], found.names, found.digests)
-    pool = cut(model, randoms, recipe, store=how.store, progress=how.progress)
+        return drawn, Side(found.layers[layer], found.names, found.digests)
+    pool = cut(model, randoms, recipe, store=store, progress=progress)
     _apart(own, pool.names, pool.digests)
-    drawn = _draw(len(pool), groups, size, rng, "supervoxels")
+    drawn = _draw(len(pool), settings.groups, size, rng, "supervoxels")
     rows = np.unique(drawn)
-    x = features(model, pool, how.layer, recipe, rows=rows, **options)  # type: ignore[arg-type]
+    x = features(model, pool, layer, recipe, rows=rows, computation=computation)
     return drawn, _side(pool, rows, x)
 
 
@@ -128,10 +176,10 @@ def by_chance(
     concepts: Sequence[Rows],
     pool: Rows,
     size: int,
+    *,
     rng: np.random.Generator,
     draws: int,
     solver: Solver,
-    C: float,
 ) -> tuple[PermutationTest, ...]:
     """For each concept its mean derivative, and that of random concepts of its size.
 
@@ -146,7 +194,7 @@ def by_chance(
         """Of sets of rows ``(B, n)``: derivatives ``(B,)``, mean over the groups."""
         if solver != "mean":
             pairs = [problems([one], groups) for one in rows]
-            found = [fit(K, one, solver=solver, C=C, folds=None).weights @ slope for one in pairs]
+            found = [fit(K, one, solver=solver, folds=None).weights @ slope for one in pairs]
             means: Matrix = np.stack(found).mean(1)
             return means
         towards = K[:, groups].mean(2)

@@ -17,20 +17,17 @@ import numpy.typing as npt
 import torch
 
 from vxhelpers.concepts.activations import Activations, gram
-from vxhelpers.concepts.cav import FROM_ORIGIN, Solver, fit
+from vxhelpers.concepts.cav import fit
 from vxhelpers.concepts.directional_derivatives import derivatives
 from vxhelpers.concepts.permutation_tests import PermutationTest
 from vxhelpers.concepts.significance import Verdict, judge
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError
-from vxhelpers.io.cache import Store
-from vxhelpers.models.probe import Score
 from vxhelpers.models.zoo import Model
 from vxhelpers.stce.discovery import Discovery
-from vxhelpers.stce.features import Rows
+from vxhelpers.stce.features import Computation, Rows
 from vxhelpers.stce.random_groups import (
-    How,
-    Negatives,
+    ScoringSettings,
     by_chance,
     of_concepts,
     of_randoms,
@@ -88,12 +85,12 @@ class Scores:
     ----------
     discovery
         The concepts.
-    target, of, layer, solver, negatives
-        What was differentiated and where, how vectors were found, and what they were set against.
+    target, settings
+        The class, and how it was scored; ``layer`` and ``negatives`` are set.
     clips
         Names of the S clips.
     derivatives
-        ``(k, r, S)``: along the concept's unit vector against each group.
+        ``(k, r, S)``: along the concept's unit vector against each group (equation 1).
     accuracy, separates
         ``(k, r)``: held-out accuracy of the vectors, and whether its interval is above chance.
     chances
@@ -110,10 +107,7 @@ class Scores:
 
     discovery: Discovery
     target: str
-    of: Score
-    layer: str
-    solver: Solver
-    negatives: Negatives
+    settings: ScoringSettings
     clips: tuple[str, ...]
     derivatives: Matrix
     accuracy: Matrix
@@ -122,22 +116,20 @@ class Scores:
     verdicts: tuple[Verdict, ...]
     lengths: Matrix
     degenerate: str
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.derivatives)
 
     @property
     def by_group(self) -> Matrix:
-        """``(k, r)``: share of clips with a positive derivative (equation 2)."""
-        share: Matrix = (self.derivatives > 0).mean(2)
-        return share
+        """``(k, r)``: share of clips with a positive derivative, for each group."""
+        return stce_score(self.derivatives)
 
     @property
     def score(self) -> Matrix:
         """``(k,)``: mean over the groups."""
-        mean: Matrix = (self.derivatives > 0).sum((1, 2)) / self.derivatives[0].size
-        return mean
+        return stce_score(self.derivatives.reshape(len(self), -1))
 
     @property
     def spread(self) -> Matrix:
@@ -156,7 +148,17 @@ class Scores:
         """``(k,)`` indices of concepts, most important first; ties by the mean derivative."""
         return np.lexsort((-self.derivative, -self.score))
 
-    def table(self) -> tuple[Ranked, ...]:
+    @property
+    def perfect(self) -> int:
+        """How many concepts score 1."""
+        return int((self.score == 1).sum())
+
+    @property
+    def significant(self) -> int:
+        """How many concepts are more than chance after correction."""
+        return sum(verdict.interpreted for verdict in self.verdicts)
+
+    def ranked(self) -> tuple[Ranked, ...]:
         """One line a concept, most important first."""
         sizes, videos, spread = self.discovery.sizes, self.discovery.videos, self.spread
         return tuple(
@@ -177,6 +179,34 @@ class Scores:
         )
 
 
+def importance(gradients: Matrix, vectors: Matrix) -> Matrix:
+    """Importance of concepts for clips: the derivative of the class's score along their vectors.
+
+    Equation 1 of the paper: :math:`I_{c,y,l}(v_n) = \\nabla p_{l,y}(f_l(v_n)) \\cdot v_c^l`. In the
+    dual, a vector is a weighted sum of inputs, and a gradient its scalar products with them.
+
+    Parameters
+    ----------
+    gradients
+        ``(S, D)`` of S clips.
+    vectors
+        ``(k, D)`` of k concepts.
+
+    Returns
+    -------
+    ndarray
+        ``(k, S)``.
+    """
+    found: Matrix = vectors @ gradients.T
+    return found
+
+
+def stce_score(importances: Matrix) -> Matrix:
+    """Share of clips that a concept speaks for: of ``(..., S)`` the share above 0, equation 2."""
+    share: Matrix = (importances > 0).mean(-1)
+    return share
+
+
 def score(
     discovery: Discovery,
     model: Model,
@@ -185,18 +215,8 @@ def score(
     randoms: Sequence[Clip],
     rng: np.random.Generator,
     clips: Sequence[Clip] | None = None,
-    layer: str | None = None,
-    negatives: Negatives | None = None,
-    groups: int = 50,
-    of: Score = "log_probability",
-    solver: Solver = "mean",
-    C: float = 1.0,
-    folds: int = 5,
-    draws: int = 1000,
-    alpha: float = 0.05,
-    batch_size: int = 32,
-    store: Store | None = None,
-    progress: bool = False,
+    settings: ScoringSettings = ScoringSettings(),
+    computation: Computation = Computation(),
 ) -> Scores:
     """Score and rank the concepts of a class.
 
@@ -213,34 +233,11 @@ def score(
     rng
         Draws the random groups, and what scores come to by chance.
     clips
-        Of the class, to be scored; the discovery's own unless given, as in the paper.
-    layer
-        Where vectors live; the discovery's unless given. Another costs one more forward for each
-        supervoxel in a concept.
-    negatives
-        ``"supervoxels"`` of the random clips, shown as the concepts' are, or whole ``"clips"``, as
-        in the paper. Supervoxels by default where they are shown in place, else clips.
-    groups
-        Random groups, of as many as a concept keeps. Disjoint where the pool is large enough, else
-        drawn anew from all of it for each group, which is noted.
-    of
-        The score that is differentiated: ``"log_probability"``, or the paper's ``"logit"``.
-    solver, C, folds
-        As in `vxhelpers.concepts.cav.fit`; not one of those that depend on the origin. Mean
-        difference is the default: it has nothing to tune, while logistic regression's direction
-        changes with the scale of a layer and with the number of a concept's members. ``"logistic"``
-        is the second opinion.
-    draws
-        Random concepts of each concept's size that its mean derivative is held against, all set
-        against the same random groups, as in `vxhelpers.concepts.permutation_tests.redrawn` but for
-        these groups. The permutation test is not used: a cluster lies far from random supervoxels,
-        so that every deal is about it. Supervoxels of one clip are not independent, and a cluster
-        is chosen to be compact: this p is a floor, not a proof. Seconds, but minutes with another
-        solver than mean difference.
-    alpha
-        Level of the verdicts.
-    batch_size, store, progress
-        As in `vxhelpers.stce.features.features`.
+        Of the class, to be scored; by default the discovery's own, as in the paper.
+    settings
+        Groups, draws, negatives, layer, score, solver, level.
+    computation
+        Batch size, store and progress bar.
 
     Raises
     ------
@@ -257,15 +254,17 @@ def score(
         If the store cannot be written; what is in it stays valid.
     """
     clips = discovery.pieces.clips if clips is None else clips
-    layer = discovery.layer if layer is None else layer
-    if negatives is None:
-        negatives = "supervoxels" if discovery.recipe.form == "in place" else "clips"
-    _check(discovery, model, randoms, clips, negatives, groups, solver)
-    how = How(layer, batch_size, store, progress)
-    positive = of_concepts(discovery, model, how)
-    drawn, negative = of_randoms(discovery, model, randoms, clips, negatives, groups, rng, how)
+    in_place = discovery.recipe.form == "in place"
+    layer = discovery.layer if settings.layer is None else settings.layer
+    negatives = settings.negatives or ("supervoxels" if in_place else "clips")
+    settings = replace(settings, layer=layer, negatives=negatives)
+    _check(discovery, model, randoms, clips)
+    positive = of_concepts(discovery, model, layer, computation)
+    drawn, negative = of_randoms(
+        discovery, model, randoms, clips, settings, rng=rng, computation=computation
+    )
     rows, used = np.arange(len(positive.names)), np.unique(drawn)
-    concepts = np.split(rows, np.cumsum([len(one) for one in discovery.members])[:-1])
+    concepts = np.split(rows, np.cumsum([len(members) for members in discovery.members])[:-1])
     first = len(rows) + np.searchsorted(used, drawn)
     held = Activations(
         {},
@@ -273,47 +272,39 @@ def score(
         positive.names + negative.names,
         positive.digests + negative.digests,
     )
-    found = derivatives(model, clips, held, target=target, of=of, batch_size=batch_size)
+    batch, solver = computation.batch_size, settings.solver
+    found = derivatives(model, clips, held, target=target, of=settings.of, batch_size=batch)
     slopes, K = found[layer], gram(held.layers[layer], device=model.device)
-    cavs = fit(K, problems(concepts, first), solver=solver, C=C, folds=folds)
+    cavs = fit(K, problems(concepts, first), solver=solver)
     assert cavs.held_out is not None
-    shape = len(discovery), groups
+    shape = len(discovery), settings.groups
     separates = cavs.held_out.separates.reshape(shape)
+    pool, size = np.unique(first), first.shape[1]
     chances = by_chance(
-        K, slopes.products, concepts, np.unique(first), first.shape[1], rng, draws, solver, C
+        K, slopes.products, concepts, pool, size, rng=rng, draws=settings.draws, solver=solver
     )
     verdicts = tuple(
-        judge(chance, m=len(chances), separates=bool(clear.mean() > 0.5), alpha=alpha)
+        judge(chance, m=len(chances), separates=bool(clear.mean() > 0.5), alpha=settings.alpha)
         for chance, clear in zip(chances, separates, strict=True)
     )
     scores = Scores(
         discovery,
         target,
-        of,
-        layer,
-        solver,
-        negatives,
+        settings,
         found.clips,
-        (cavs.weights @ slopes.products.T).reshape(*shape, -1),
+        importance(slopes.products, cavs.weights).reshape(*shape, -1),
         cavs.held_out.accuracy.reshape(shape),
         separates,
         chances,
         verdicts,
         slopes.lengths,
         slopes.degenerate,
-        (),
     )
     return replace(scores, notes=_notes(scores, drawn))
 
 
 def _check(
-    discovery: Discovery,
-    model: Model,
-    randoms: Sequence[Clip],
-    clips: Sequence[Clip],
-    negatives: Negatives,
-    groups: int,
-    solver: Solver,
+    discovery: Discovery, model: Model, randoms: Sequence[Clip], clips: Sequence[Clip]
 ) -> None:
     if discovery.model != (model.entry.name, model.digest):
         raise InputError(
@@ -327,12 +318,6 @@ def _check(
         )
     if len(clips) < FEWEST:
         raise InputError(f"{len(clips)} clips to score: {FEWEST} at least, 30 or more are usual")
-    if groups < 2:
-        raise InputError(f"groups={groups}: a spread needs two random groups, 50 are usual")
-    if negatives not in ("supervoxels", "clips"):
-        raise InputError(f"negatives={negatives!r}: 'supervoxels' or 'clips'")
-    if solver in FROM_ORIGIN:
-        raise InputError(f"solver={solver!r} depends on the origin: take another")
 
 
 def _notes(scores: Scores, drawn: Rows) -> tuple[str, ...]:
@@ -341,13 +326,13 @@ def _notes(scores: Scores, drawn: Rows) -> tuple[str, ...]:
     if distinct < drawn.size:
         notes.append(
             f"the {len(drawn)} random groups of {drawn.shape[1]} share {distinct} "
-            f"{scores.negatives}: their spread is smaller than that of groups of their own"
+            f"{scores.settings.negatives}: their spread is smaller than that of groups of their own"
         )
     unclear = int((scores.separates.mean(1) <= 0.5).sum())
     if unclear:
         notes.append(
-            f"{unclear} of {k} concepts are not told from random {scores.negatives} by their "
-            "vectors: their scores stand for nothing"
+            f"the vectors of {unclear} of {k} concepts do not separate them from random "
+            f"{scores.settings.negatives}: their scores stand for nothing"
         )
     vanished = int((scores.lengths <= VANISHED * scores.lengths.max()).sum())
     if vanished:
