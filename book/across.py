@@ -196,9 +196,7 @@ for name in networks:
         }
         if rows:
             pictures[name, what] = class_charts.ranked(
-                rows,
-                units=f"leans on {what}",
-                line=("does not care", 0.0),
+                rows, units=f"leans on {what}", line=("does not care", 0.0)
             )
 tabs.choice(pictures, legend=("Network", "Measure")) if pictures else nothing
 

@@ -75,10 +75,7 @@ from vxhelpers.stats import mean_interval
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 8, "standard": 40}[profile]
-provenance.describe(
-    "concepts", action=action, dataset=dataset, root=root, model=model, weights=weights,
-    seed=seed, profile=profile, detector=detector, objects=objects, concepts=concepts,
-)  # fmt: skip
+provenance.describe("concepts", globals())
 
 # %% [markdown]
 # ## What a detector sees

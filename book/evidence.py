@@ -67,10 +67,7 @@ from vxhelpers.models import samples, zoo
 from vxhelpers.stce.coverage import agreement
 
 quick = profile == "quick"
-provenance.describe(
-    "evidence", action=action, dataset=dataset, root=root, model=model,
-    weights=weights, seed=seed, profile=profile,
-)  # fmt: skip
+provenance.describe("evidence", globals())
 
 # %% [markdown]
 # ## What was planted

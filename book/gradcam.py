@@ -58,10 +58,7 @@ from vxhelpers.models import samples, zoo
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 12, "standard": 60}[profile]
-provenance.describe(
-    "gradcam", action=action, dataset=dataset, root=root, model=model, weights=weights,
-    seed=seed, profile=profile,
-)  # fmt: skip
+provenance.describe("gradcam", globals())
 
 # %% [markdown]
 # ## The method

@@ -58,10 +58,7 @@ from vxhelpers.models import zoo
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 1, "standard": 2}[profile]
-provenance.describe(
-    "guide", action=action, dataset=dataset, root=root, model=model, weights=weights,
-    seed=seed, profile=profile,
-)  # fmt: skip
+provenance.describe("guide", globals())
 
 # %% [markdown]
 # ## All methods, on the same clips

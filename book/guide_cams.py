@@ -49,10 +49,7 @@ from vxhelpers.models import zoo
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 2, "standard": 8}[profile]
-provenance.describe(
-    "guide_cams", action=action, dataset=dataset, root=root, model=model,
-    weights=weights, seed=seed, profile=profile,
-)  # fmt: skip
+provenance.describe("guide_cams", globals())
 
 # %% [markdown]
 # ## What it answers

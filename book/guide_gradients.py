@@ -50,10 +50,7 @@ from vxhelpers.models import zoo
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 2, "standard": 6}[profile]
-provenance.describe(
-    "guide_gradients", action=action, dataset=dataset, root=root, model=model,
-    weights=weights, seed=seed, profile=profile,
-)  # fmt: skip
+provenance.describe("guide_gradients", globals())
 
 # %% [markdown]
 # ## What it answers

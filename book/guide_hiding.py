@@ -49,10 +49,7 @@ from vxhelpers.models import zoo
 
 rng = np.random.default_rng(seed)
 limit, views = {"quick": (2, 20), "standard": (4, 60)}[profile]
-provenance.describe(
-    "guide_hiding", action=action, dataset=dataset, root=root, model=model,
-    weights=weights, seed=seed, profile=profile,
-)  # fmt: skip
+provenance.describe("guide_hiding", globals())
 
 # %% [markdown]
 # ## What it answers

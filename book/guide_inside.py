@@ -59,10 +59,7 @@ from vxhelpers.models.probe import probe
 
 rng = np.random.default_rng(seed)
 steps, real, trained = {"quick": (12, 8, 18), "standard": (40, 18, 60)}[profile]
-provenance.describe(
-    "guide_inside", action=action, dataset=dataset, root=root, model=model,
-    weights=weights, seed=seed, profile=profile,
-)  # fmt: skip
+provenance.describe("guide_inside", globals())
 
 # %% [markdown]
 # ## What it answers

@@ -50,10 +50,7 @@ from vxhelpers.models import zoo
 
 rng = np.random.default_rng(seed)
 limit, few = {"quick": (2, 1), "standard": (6, 3)}[profile]
-provenance.describe(
-    "guide_relevance", action=action, dataset=dataset, root=root, model=model,
-    weights=weights, seed=seed, profile=profile,
-)  # fmt: skip
+provenance.describe("guide_relevance", globals())
 
 # %% [markdown]
 # ## What it answers

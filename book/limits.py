@@ -69,10 +69,7 @@ rng = np.random.default_rng(seed)
 quick = profile == "quick"
 many, some, few = (8, 6, 2) if quick else (30, 12, 6)
 method = partial(gradcam.gradcam, batch_size=8)
-provenance.describe(
-    "limits", action=action, dataset=dataset, root=root, model=model, weights=weights,
-    seed=seed, profile=profile,
-)  # fmt: skip
+provenance.describe("limits", globals())
 
 
 # %% tags=["hide-input"]
@@ -266,10 +263,7 @@ flicker["brightness of the clip"] = robustness.temporal_smoothness(
 # %% tags=["hide-input"]
 steps = {f"map, {name}": cells[name].shape[1] for name in layers}
 flick = {name: mean(one.values) for name, one in flicker.items()}
-own, ideal = (
-    flick[f"map, {layers[-1]}"],
-    flick["evidence in its cells"],
-)
+own, ideal = (flick[f"map, {layers[-1]}"], flick["evidence in its cells"])
 smooth = own.high < ideal.low
 board.append(["flicker", f"change a frame, {layers[-1]}", scored(own),
               f"evidence in its cells {short(ideal)}",

@@ -56,10 +56,7 @@ from vxhelpers.models.training import modelcard
 
 rng = np.random.default_rng(seed)
 limit = {"quick": 60, "standard": 360}[profile]
-provenance.describe(
-    "networks", action=action, dataset=dataset, root=root, model=model, weights=weights,
-    seed=seed, profile=profile,
-)  # fmt: skip
+provenance.describe("networks", globals())
 
 # %% [markdown]
 # ## Look at the clips

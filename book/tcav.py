@@ -75,10 +75,8 @@ from vxhelpers.models import zoo
 
 rng, quick = np.random.default_rng(seed), profile == "quick"
 permutations = 199 if quick else 1000  # more below, where there are many hypotheses
-videos = {"action": action, "dataset": dataset, "root": root}
-network = {"model": model, "weights": weights, "seed": seed, "profile": profile}
-source = {"detector": detector, "objects": objects, "concepts": concepts}
-provenance.describe("tcav", **videos, **network, **source)
+source = Source(detector=detector, objects=objects, concepts=concepts)
+provenance.describe("tcav", globals())
 
 # %% [markdown]
 # ## The method
@@ -168,7 +166,7 @@ table(magnitudes, caption="Magnitudes of red in the toy", digits=6)
 # %%
 amounts = Amounts(8, 2, 12, looked_at=8) if quick else Amounts(30, 10, 30)
 data, net = open_data(dataset, root=root), zoo.load(model, weights=weights)
-sets = at_hand(data, net, action, Source(**source), amounts, seed=seed)
+sets = at_hand(data, net, action, source, amounts, seed=seed)
 action, net, groups, scoring = sets.action, sets.model, sets.groups, sets.scoring
 sets
 

@@ -275,18 +275,23 @@ def test_videos_and_weights_are_part_of_the_key(tmp_path: Path) -> None:
 def test_the_command_to_reproduce_is_one_that_the_shell_reads_back() -> None:
     import shlex
 
-    table = provenance.describe("tiny", action='a "b" <c>', dataset="stage:kth", model="r3d_18")
+    table = provenance.describe(
+        "tiny", dict(action='a "b" <c>', dataset="stage:kth", model="r3d_18")
+    )
     words = shlex.split(table.rows["command"])
     assert words[:6] == ["vx", "run", "--action", 'a "b" <c>', "--dataset", "stage:kth"]
     assert "<c>" not in table._repr_html_()
     table = provenance.describe(
-        "tiny", action="a", dataset="stage:kth", model="m", detector="d.pt", objects=["ball", "a b"]
+        "tiny",
+        dict(action="a", dataset="stage:kth", model="m", detector="d.pt", objects=["ball", "a b"]),
     )
     words = shlex.split(table.rows["command"])
     objects = ["--object", "ball", "--object", "a b"]
     assert words[-8:] == ["--detector", "d.pt", *objects, "--chapter", "tiny"]
     assert table.rows["detector"] == "d.pt" and "concepts" not in table.rows
-    table = provenance.describe("a", action="a", dataset="stage:kth", model="m", concepts="mine")
+    table = provenance.describe(
+        "a", dict(action="a", dataset="stage:kth", model="m", concepts="mine")
+    )
     assert "--concepts mine" in table.rows["command"] and table.rows["concepts"] == "mine"
 
 

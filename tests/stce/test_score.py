@@ -186,7 +186,7 @@ def test_supervoxels_are_the_negatives_where_the_form_is_in_place(model) -> None
     assert scored(model).settings.negatives == "supervoxels"
     recipe = replace(RECIPE, form="cropped", nearest=4)
     cropped = scored(model, found(model, recipe=recipe), randoms=blocks.clips(13, 5))
-    assert cropped.negatives == "clips"
+    assert cropped.settings.negatives == "clips"
 
 
 def test_bad_input(model) -> None:

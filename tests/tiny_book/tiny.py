@@ -83,6 +83,4 @@ HTML(
 # %%
 from vxhelpers.data import provenance
 
-provenance.describe(
-    "tiny", action=action, dataset=dataset, root=root, model=model, weights=weights, seed=seed
-)
+provenance.describe("tiny", globals())

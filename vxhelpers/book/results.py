@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vxhelpers.book.run_targets import Target
 from vxhelpers.errors import InputError, UnknownNameError
+from vxhelpers.figures.report import Metric
 from vxhelpers.io.code_digest import PACKAGE
 from vxhelpers.io.files import replacing
 
@@ -310,6 +311,12 @@ def note(
 
         metric = {"name": name, **numbers, "n": None if n is None else int(n)}
         display({MIME: metric}, raw=True)  # type: ignore[no-untyped-call]
+
+
+def note_all(metrics: Iterable[Metric]) -> None:
+    """`note` each of the numbers that a report has for `vx results`."""
+    for metric in metrics:
+        note(metric.name, metric.value, low=metric.low, high=metric.high, n=metric.n)
 
 
 def _finite(number: float | None) -> float | None:

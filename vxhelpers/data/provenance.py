@@ -6,7 +6,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -155,41 +155,39 @@ class Provenance:
         return f"<table class='vx-provenance'><tbody>{rows}</tbody></table>"
 
 
-def describe(
-    chapter: str,
-    *,
-    action: str,
-    dataset: str,
-    root: str | None = None,
-    model: str,
-    weights: str | None = None,
-    seed: int = 0,
-    profile: str = "standard",
-    detector: str | None = None,
-    objects: Sequence[str] | None = None,
-    concepts: str | None = None,
-) -> Provenance:
+def describe(chapter: str, parameters: Mapping[str, Any]) -> Provenance:
     """Say how to reproduce a chapter: command, data, weights, versions, hardware.
 
     Parameters
     ----------
     chapter
         The chapter's name, for instance ``"gradcam"``.
-    action, dataset, root, model, weights, seed, profile, detector, objects, concepts
-        The chapter's own parameters.
+    parameters
+        Names to values, such as a chapter's ``globals()``: ``action``, ``dataset`` and ``model``,
+        and as far as the chapter has them ``root``, ``weights``, ``seed``, ``profile``,
+        ``detector``, ``objects`` and ``concepts``. Other names are passed over.
 
     Returns
     -------
     Provenance
         Table with the exact command first.
+
+    Raises
+    ------
+    InputError
+        If ``action``, ``dataset`` or ``model`` is missing.
     """
-    options: dict[str, Any] = {"action": action, "dataset": dataset, "root": root, "model": model}
-    options |= {"weights": weights, "seed": seed, "profile": profile, "detector": detector}
-    options["concepts"] = concepts
+    if missing := [name for name in ("action", "dataset", "model") if name not in parameters]:
+        raise InputError(f"chapter {chapter!r} has no {' and no '.join(missing)}")
+    names = ("action", "dataset", "root", "model", "weights", "seed", "profile", "detector")
+    options = {name: parameters.get(name) for name in (*names, "concepts")}
+    options["seed"] = seed = parameters.get("seed", 0)
+    options["profile"] = parameters.get("profile", "standard")
+    objects, weights = parameters.get("objects"), options["weights"]
     pairs = [*options.items(), *(("object", name) for name in objects or ()), ("chapter", chapter)]
     words = [w for name, value in pairs if value is not None for w in (f"--{name}", value)]
     installed = versions()
-    of_files = {"detector": detector, "concepts": concepts}
+    of_files = {name: options[name] for name in ("detector", "concepts")}
     found_by = {
         name: weights_digest(path).removeprefix("name:")[:16]
         for name, path in of_files.items()
@@ -198,7 +196,7 @@ def describe(
     return Provenance(
         {
             "command": "vx run " + shlex.join(map(str, words)),
-            "data (sha256)": data_digest(dataset, root)[:16],
+            "data (sha256)": data_digest(parameters["dataset"], options["root"])[:16],
             "weights": weights_digest(weights).removeprefix("name:")[:16],
             **found_by,
             "seed": str(seed),

@@ -139,7 +139,7 @@ def parts(masks: Masks) -> dict[str, npt.NDArray[np.bool_]]:
     Parameters
     ----------
     masks
-        Object to ``(N, T, H, W)`` bool, as :class:`vxhelpers.models.samples.Cases` has them: the
+        Object to ``(N, T, H, W)`` bool, as :class:`vxhelpers.models.samples.Samples` has them: the
         stage's ground truth, or ``"moving"`` alone.
 
     Returns

@@ -56,7 +56,7 @@ Answers = Mapping[str, Answer]
 
 def gather(
     data: DataSet, model: Model, *, label: str, count: int, rng: np.random.Generator
-) -> tuple[samples.Cases, Trial]:
+) -> tuple[samples.Samples, Trial]:
     """Draw test clips of one class, with what is known of their evidence.
 
     Unlike `vxhelpers.evaluation.planted.trial` this takes any data. The trial's kind is what was

@@ -5,6 +5,7 @@ plain text, and both quote the same `Report.table` and `Report.summary`.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from vxhelpers.figures.table import Table
@@ -31,6 +32,36 @@ class Text(str):
         from markdown_it import MarkdownIt
 
         return str(MarkdownIt("commonmark", {"html": False}).enable("table").render(self))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number for tables over many runs (`vxhelpers.book.results.note`), with its interval."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+
+def not_explained(reason: str, *, instead: str) -> Text:
+    """A warning that a chapter shows something else than was asked for; empty without a reason.
+
+    Parameters
+    ----------
+    reason
+        Why the requested class cannot be explained.
+    instead
+        What is shown in its place, in Markdown.
+    """
+    if not reason:
+        return Text("")
+    return Text(
+        f"**The requested class cannot be explained here: {escape_markdown(reason)}. What follows "
+        "is "
+        f"{instead}; it says nothing of that class.**"
+    )
 
 
 class Report:

@@ -19,7 +19,7 @@ DISPLAY = 192  # pixels that a shown frame has at least
 
 
 @dataclass(frozen=True, eq=False)
-class Cases:
+class Samples:
     """Clips of a data set in one network's geometry.
 
     Parameters
@@ -111,7 +111,7 @@ def class_of(model: Model, rows: list[Row]) -> npt.NDArray[np.int64]:
     return found
 
 
-def collect(data: DataSet, model: Model, rows: list[Row]) -> Cases:
+def collect(data: DataSet, model: Model, rows: list[Row]) -> Samples:
     """Decode or render rows and bring pixels and ground truth into the model's geometry.
 
     Raises
@@ -152,7 +152,7 @@ def collect(data: DataSet, model: Model, rows: list[Row]) -> Cases:
         decides |= dict.fromkeys(("moving",) if scene is None else scene.planted.decides)
         for name, mask in found.items():
             masks.setdefault(name, empty.copy())[index] = mask
-    return Cases(
+    return Samples(
         rows=tuple(rows),
         clips=clips,
         labels=labels,

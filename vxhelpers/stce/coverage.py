@@ -10,9 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vxhelpers.data.segmentation.supervoxels import Supervoxels
+from vxhelpers.data.sampling import view
+from vxhelpers.data.segmentation.supervoxels import Supervoxels, boundary_recall, segment
 from vxhelpers.errors import InputError, NotFiniteError
+from vxhelpers.models.samples import Samples
+from vxhelpers.models.zoo import Model
+from vxhelpers.stats import Mean, mean_interval
 from vxhelpers.stce.discovery import Discovery
+from vxhelpers.stce.features import Pieces, Recipe
 
 Matrix = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -111,6 +116,55 @@ def best_fit(cut: Supervoxels, mask: Flags) -> float:
     counts = [np.bincount(volume[mask], minlength=volume.max() + 1) for volume in cut.labels]
     both = np.array([counts[level][label] for level, label in cut.kept])
     return float((both / (cut.sizes() + mask.sum() - both)).max())
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well supervoxels fit objects, beside a grid of seeds that does not see colour.
+
+    Parameters
+    ----------
+    sizes
+        Object to its mean pixels in a frame where it is seen.
+    best, outlines
+        ``"supervoxels"`` and ``"grid"`` to object to `best_fit`, and to the share of the object's
+        outline within a pixel of a border at the finest resolution; means over clips.
+    """
+
+    sizes: Mapping[str, float]
+    best: Mapping[str, Mapping[str, Mean]]
+    outlines: Mapping[str, Mapping[str, Mean]]
+
+
+def fits(
+    model: Model, samples: Samples, pieces: Pieces, recipe: Recipe, *, seed: int, clips: int = 6
+) -> Fit:
+    """Measure how well supervoxels fit each object but the ground, in the first clips.
+
+    Objects that fewer than two of the clips show are left out. ``seed`` is of the bootstrap.
+    """
+    entry, few = model.entry, range(min(clips, len(samples)))
+    geometry = {key: getattr(entry, key) for key in ("frames", "stride", "resize", "crop")}
+    grid: list[Supervoxels] = []
+    for k in few:
+        cuts = segment(view(samples.clips[k], **geometry), recipe.segments, compactness=1e6)
+        assert isinstance(cuts, Supervoxels)  # a clip gives its own
+        grid.append(cuts)
+    sizes: dict[str, float] = {}
+    best: dict[str, dict[str, Mean]] = {"supervoxels": {}, "grid": {}}
+    outlines: dict[str, dict[str, Mean]] = {"supervoxels": {}, "grid": {}}
+    for name, mask in samples.masks.items():
+        at = [k for k in few if mask[k].any()]
+        if name == "ground" or len(at) < 2:
+            continue
+        pixels = mask[: len(few)].sum((2, 3))
+        sizes[name] = float(pixels[pixels > 0].mean())
+        for kind, volumes in (("supervoxels", pieces.cuts), ("grid", grid)):
+            fit = [best_fit(volumes[k], mask[k]) for k in at]
+            edge = [boundary_recall(volumes[k].labels[-1], mask[k]) for k in at]
+            best[kind][name] = mean_interval(fit, rng=np.random.default_rng(seed))
+            outlines[kind][name] = mean_interval(edge, rng=np.random.default_rng(seed))
+    return Fit(sizes, best, outlines)
 
 
 def agreement(first: npt.ArrayLike, second: npt.ArrayLike) -> Agreement | None:

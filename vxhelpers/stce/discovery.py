@@ -114,6 +114,16 @@ class Discovery:
         ]
         return np.array(counts, np.int64)
 
+    def examples(self, concept: int, count: int) -> list[tuple[int, int, int]]:
+        """The members nearest to the centre, one a clip: clip, row, frame where it is largest."""
+        rows: dict[int, int] = {}
+        for row in self.members[concept].tolist():
+            rows.setdefault(int(self.pieces.owner[row]), row)
+        return [
+            (clip, row, int(self.pieces.mask(row).sum((1, 2)).argmax()))
+            for clip, row in [*rows.items()][:count]
+        ]
+
     def assign(self, found: Tensor) -> Rows:
         """Concept ``(n,)`` whose centre is nearest, for features ``(n, ...)`` of the layer."""
         return nearest_concept(_flat(found), self.centres)
