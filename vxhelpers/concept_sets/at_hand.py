@@ -79,7 +79,7 @@ class AtHand(Report):
     model: zoo.Model
     made: ConceptFolder
     groups: Groups
-    scoring: samples.Cases
+    scoring: samples.Samples
     recognised: int
     refused: str
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from vxhelpers.concepts.activations import collect
 from vxhelpers.concepts.cav import Problem, Solver, fit
 from vxhelpers.concepts.permutation_tests import CENTRES, PermutationTest
+from vxhelpers.concepts.solvers import FROM_ORIGIN
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError
 from vxhelpers.models.probe import Score
