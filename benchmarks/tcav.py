@@ -232,7 +232,7 @@ def captum(w: Work, classifier: Classifier | None, *, repaired: bool) -> Any:
         name: Concept(place, name, batches)
         for place, (name, batches) in enumerate(w.inputs.items())
     }
-    asked = [[concepts[a], concepts[b]] for a, b in w.pairs]
+    pairs = [[concepts[a], concepts[b]] for a, b in w.pairs]
     exists = AV.exists
 
     def swapped(path: str, model_id: str, layer: str, identifier: str) -> bool:
@@ -242,7 +242,7 @@ def captum(w: Work, classifier: Classifier | None, *, repaired: bool) -> Any:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), cache:
         warnings.simplefilter("ignore")
         tester = TCAV(w.model.net, [*STAGES], classifier=classifier, save_path=folder)
-        return tester.interpret(torch.cat([*w.targets]), asked, target=TARGET)
+        return tester.interpret(torch.cat([*w.targets]), pairs, target=TARGET)
 
 
 def captum_default(w: Work) -> Any:
@@ -368,14 +368,14 @@ def paper(w: Work) -> dict[str, float]:
     Fewer clips (``--small``) give the seconds of a pass and the memory; Gram matrices and products
     grow with the square of their number, so that the ratio is for the number that was run.
     """
-    cold, mine, warm = (seconds(run, w) for run in (floor, ours, floor))
+    cold, own, warm = (seconds(run, w) for run in (floor, ours, floor))
     clips = sum(map(len, w.sets.values()))
     held = collect(w.model, {"a": w.scoring[:4]}, layers=STAGES, batch_size=w.batch)
     a_clip = sum(x[0].numel() for x in held.layers.values())
     figures = {
         "paper_clips": clips + len(w.scoring),
-        "paper_total_over_floor": mine / min(cold, warm),
-        "paper_seconds_a_clip": mine / (clips + len(w.scoring)),
+        "paper_total_over_floor": own / min(cold, warm),
+        "paper_seconds_a_clip": own / (clips + len(w.scoring)),
         "paper_values_a_clip": a_clip,
         "paper_stored_gib_float32": 450 * a_clip * 4 / 2**30,
         "paper_stored_gib_float16": 450 * a_clip * 2 / 2**30,

@@ -5,21 +5,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vxhelpers.concepts.arrays import FEWEST, Matrix, Rows
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
 from vxhelpers.io.cache import Store
 from vxhelpers.io.code_digest import own_digest
 from vxhelpers.models.probe import in_batches, probe
 from vxhelpers.models.zoo import Model
-
-Rows = npt.NDArray[np.int64]
-Matrix = npt.NDArray[np.float64]
-
-FEWEST = 4  # clips in a set
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,10 +164,10 @@ def collect(
         clips = [sets[name][place] for name, place in (first[digests[row]] for row in batch)]
         found = _run(model, clips, layers, dtype)
         for place, row in enumerate(batch):
-            mine = {name: value[place] for name, value in found.items()}
-            keep(row, mine)
+            own = {name: value[place] for name, value in found.items()}
+            keep(row, own)
             if store:
-                for name, value in mine.items():
+                for name, value in own.items():
                     entry = {"x": value.numpy()}
                     store.get_or_compute(parts(row, name), entry.copy)
         return batch
@@ -236,20 +231,20 @@ def _distinct(
                 f"set {name!r} has {len(clips)} clips: a concept vector needs at least {FEWEST} "
                 "on each side, and 25 to 30 to be worth interpreting"
             )
-        mine: dict[str, str] = {}
+        own: dict[str, str] = {}
         for index in range(len(clips)):
             clip = clips[index]
             digest = clip.digest()
-            if digest in mine:
+            if digest in own:
                 raise InputError(
-                    f"set {name!r} holds the same clip twice: {mine[digest]} and "
+                    f"set {name!r} holds the same clip twice: {own[digest]} and "
                     f"{clip_name(clip)}; keep one of them"
                 )
-            mine[digest] = clip_name(clip)
+            own[digest] = clip_name(clip)
             if digest not in first:
                 first[digest], place[digest] = (name, index), len(names)
                 names.append(clip_name(clip))
-        rows[name] = np.array([place[digest] for digest in mine], np.int64)
+        rows[name] = np.array([place[digest] for digest in own], np.int64)
     return rows, first, tuple(names)
 
 

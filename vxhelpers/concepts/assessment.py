@@ -2,12 +2,13 @@
 whether its vectors separate anything, and a verdict."""
 
 import numpy as np
-import numpy.typing as npt
 
+from vxhelpers.concepts.arrays import Matrix, Rows
 from vxhelpers.concepts.cav import Problem, fit
 from vxhelpers.concepts.findings import Assessment, CavQuality, Finding, PValues, Score
 from vxhelpers.concepts.permutation_tests import Tests, permuted, redrawn
 from vxhelpers.concepts.significance import (
+    ALPHA,
     FalsePositives,
     false_positives,
     interval,
@@ -19,16 +20,13 @@ from vxhelpers.concepts.tcav import LayerScores, Tcav
 from vxhelpers.errors import InputError
 from vxhelpers.stats import bonferroni
 
-Rows = npt.NDArray[np.int64]
-Matrix = npt.NDArray[np.float64]
-
 
 def assess(
     *scores: Tcav,
     rng: np.random.Generator,
     solver: Solver = "mean",
     m: int | None = None,
-    alpha: float = 0.05,
+    alpha: float = ALPHA,
     permutations: int = 1000,
 ) -> Assessment:
     """Judge every concept at every layer; findings are layer by layer.
@@ -41,7 +39,7 @@ def assess(
         Whose scores are judged. Chance is worked out with the same classifier, which is seconds
         for mean difference and minutes for the others.
     m
-        Hypotheses of the figure that the findings go into; those of ``scores`` unless told.
+        Hypotheses of the figure that the findings go into; those of ``scores`` unless given.
     alpha
         Level of the verdicts.
     permutations

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vxhelpers.concepts.arrays import FEWEST, Flags, Matrix, Rows
 from vxhelpers.concepts.solvers import (
     FROM_ORIGIN,
     SOLVERS,
@@ -38,11 +38,7 @@ __all__ = [
     "vectors",
 ]
 
-Rows = npt.NDArray[np.int64]
-Matrix = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
-FEWEST = 4  # clips on each side of a problem
 _CHUNK = 4_000_000  # numbers in a batch of Gram matrices
 
 

@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vxhelpers.concepts.activations import Activations, clip_name, scoring_names
+from vxhelpers.concepts.arrays import Matrix
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
 from vxhelpers.models.probe import Probe, Score, Target, class_indices, in_batches, probe
 from vxhelpers.models.zoo import Model
 
-Matrix = npt.NDArray[np.float64]
 Masks = npt.NDArray[np.bool_]
 
 ALIKE = 1e-4  # relative difference up to which two directions of gradients are one

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from vxhelpers.concepts.arrays import Matrix
 from vxhelpers.concepts.tcav import LayerScores
 from vxhelpers.figures.report import Report, Text, escape_markdown
 from vxhelpers.figures.table import Cell, Table, table
@@ -15,7 +15,6 @@ from vxhelpers.stats import Mean, mean_interval
 if TYPE_CHECKING:
     from vxhelpers.figures.filmstrips import Illustration
 
-Matrix = npt.NDArray[np.float64]
 
 ELSEWHERE = "elsewhere"
 

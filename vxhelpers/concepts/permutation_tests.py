@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from vxhelpers.concepts.arrays import Matrix, Rows
 from vxhelpers.concepts.directional_derivatives import directional_derivative
 from vxhelpers.concepts.sensitivity import Statistic, tcav_score
 from vxhelpers.errors import InputError
 
-Rows = npt.NDArray[np.int64]
-Matrix = npt.NDArray[np.float64]
 Solve = Callable[[Rows, Rows], Matrix]  # (B, n) and (B, m) rows to (B, N) weights of unit vectors
 
 CENTRES: Mapping[Statistic, float] = {"sign_count": 0.5, "magnitude": 0.0}
@@ -97,7 +95,7 @@ def permuted(
         Number of permutations.
     solve
         Classifier, given rows of B concepts and of B counterparts; mean difference, in closed form
-        and in batches of all sets, unless told.
+        and in batches of all sets, unless given.
 
     Returns
     -------

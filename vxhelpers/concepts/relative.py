@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vxhelpers.concepts.arrays import Matrix
 from vxhelpers.concepts.cav import against, fit
 from vxhelpers.concepts.permutation_tests import swapped
 from vxhelpers.concepts.sensitivity import Sensitivity, sensitivity
@@ -24,8 +25,6 @@ from vxhelpers.stats import mean_interval, wilson
 
 if TYPE_CHECKING:
     from vxhelpers.figures.filmstrips import Illustration
-
-Matrix = npt.NDArray[np.float64]
 
 
 UNITS, SHARES = "relative TCAV score", (-0.03, 1.05)

@@ -7,11 +7,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from vxhelpers.concepts.arrays import Matrix
 from vxhelpers.concepts.cav import Cavs
 from vxhelpers.concepts.directional_derivatives import Derivatives, directional_derivative
 from vxhelpers.errors import InputError, UnknownNameError
-
-Matrix = npt.NDArray[np.float64]
 
 Statistic = Literal["sign_count", "magnitude"]
 

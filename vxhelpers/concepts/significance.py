@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from vxhelpers.concepts.arrays import Matrix, Rows
 from vxhelpers.concepts.permutation_tests import (
     CENTRES,
-    Matrix,
     PermutationTest,
-    Rows,
     all_pairs,
     permuted,
     ranked,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 Outcome = Literal["towards", "away", "chance", "not separated"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
+ALPHA = 0.05  # level of tests
 RECOMMENDED = "permutation, magnitude"  # of the tests of `p_values`
 
 
@@ -165,7 +165,7 @@ def interval(
     return float(low), float(high)
 
 
-def judge(test: PermutationTest, *, m: int, separates: bool, alpha: float = 0.05) -> Verdict:
+def judge(test: PermutationTest, *, m: int, separates: bool, alpha: float = ALPHA) -> Verdict:
     """Decide by the test's p, corrected for m hypotheses, and by the sign of its effect."""
     if not 0 < alpha < 1:
         raise InputError(f"alpha={alpha}: a level lies between 0 and 1")
@@ -279,11 +279,10 @@ def false_positives(
     rng: np.random.Generator,
     repeats: int = 200,
     permutations: int = 199,
-    alpha: float = 0.05,
 ) -> FalsePositives:
-    """Share of p up to alpha, by each test, when the "concept" is drawn from the random pool.
+    """Share of p up to 0.05, by each test, when the "concept" is drawn from the random pool.
 
-    A test is as good as its word if that share is at most alpha.
+    A test is as good as its word if that share is at most 0.05.
 
     Parameters
     ----------
@@ -306,9 +305,9 @@ def false_positives(
         drawn = rng.permutation(pool)[: (sets + 1) * clips].reshape(sets + 1, clips)
         found = p_values(K, products, drawn[0], [*drawn[1:]], rng=rng, permutations=permutations)
         for name, p in found.items():
-            hits[name] = hits.get(name, 0) + int(p <= alpha)
+            hits[name] = hits.get(name, 0) + int(p <= ALPHA)
     shares = {
         name: Share(count / repeats, *wilson(count, repeats), repeats)
         for name, count in hits.items()
     }
-    return FalsePositives(shares, alpha)
+    return FalsePositives(shares, ALPHA)

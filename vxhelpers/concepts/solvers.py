@@ -6,9 +6,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from vxhelpers.concepts.arrays import Matrix
 from vxhelpers.errors import InputError
 
-Matrix = npt.NDArray[np.float64]
 Solver = Literal["mean", "logistic", "linear_svc"]
 
 SOLVERS: tuple[Solver, ...] = ("mean", "logistic", "linear_svc")

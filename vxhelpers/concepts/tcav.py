@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from vxhelpers.concepts.activations import Activations, collect, gram
+from vxhelpers.concepts.arrays import FEWEST, Matrix, Rows
 from vxhelpers.concepts.cav import HeldOut, Problem, against, cosine, fit
 from vxhelpers.concepts.directional_derivatives import Derivatives, Masks, derivatives
 from vxhelpers.concepts.sensitivity import Sensitivity, Statistic, sensitivity, tcav_score
@@ -25,10 +25,6 @@ from vxhelpers.figures.report import Text, escape_markdown
 from vxhelpers.models.probe import Score, Target
 from vxhelpers.models.zoo import Model
 
-Rows = npt.NDArray[np.int64]
-Matrix = npt.NDArray[np.float64]
-
-FEWEST = 4  # scoring clips
 FORWARD = 16  # clips a pass without gradients
 RANDOM_SETS = 2  # at the least: a spread needs two
 NOT_VALIDATED = "vectors were fitted without cross-validation: leave folds=5"

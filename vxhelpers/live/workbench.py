@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from vxhelpers.concepts.activations import collect, gram
-from vxhelpers.concepts.cav import FEWEST, fit
+from vxhelpers.concepts.arrays import FEWEST, Matrix
+from vxhelpers.concepts.cav import fit
 from vxhelpers.concepts.directional_derivatives import derivatives
 from vxhelpers.concepts.sensitivity import Sensitivity, Statistic, sensitivity
 from vxhelpers.concepts.solvers import FROM_ORIGIN, SOLVERS, Solver
@@ -25,8 +25,6 @@ from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.io.cache import Store
 from vxhelpers.models.zoo import Model
-
-Matrix = npt.NDArray[np.float64]
 
 SHARE = 0.95  # of the scores of random sets that their interval holds
 
