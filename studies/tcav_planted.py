@@ -348,7 +348,7 @@ def compute(
         randoms = [name for name in clips.sets if name.startswith(f"random {kind}")]
         scores = tcav(
             model,
-            part(held, [*names, *randoms]),
+            held.only([*names, *randoms]),
             clips.scoring,
             concepts=names,
             randoms=randoms,
@@ -379,19 +379,6 @@ def compute(
     return {**result, "checks": checks(result, cell.task)}
 
 
-def part(held: Activations, names: Sequence[str]) -> Activations:
-    """Some sets alone, without copying where their clips lie side by side."""
-    rows = np.unique(np.concatenate([held.rows(name) for name in names]))
-    side_by_side = len(rows) == rows[-1] - rows[0] + 1
-    chosen: Any = slice(int(rows[0]), int(rows[-1]) + 1) if side_by_side else torch.from_numpy(rows)
-    return Activations(
-        {name: np.searchsorted(rows, held.rows(name)) for name in names},
-        {layer: x[chosen] for layer, x in held.layers.items()},
-        tuple(held.names[row] for row in rows),
-        tuple(held.digests[row] for row in rows),
-    )
-
-
 def compare(
     held: Activations,
     found: Derivatives,
@@ -405,7 +392,7 @@ def compare(
     few, products, problem = apart(held, found, layer, a, b)
     K = gram(few)
     mean, logistic = (fit(K, [problem], solver=solver) for solver in ("mean", "logistic"))
-    slopes, others = (directional_derivative(products, v.weights)[0] for v in (mean, logistic))
+    slopes, by_logistic = (directional_derivative(products, v.weights)[0] for v in (mean, logistic))
     lengths = found[layer].lengths
     test = permuted(
         K, products, problem.positive, [problem.negative], rng=rng,
@@ -419,14 +406,16 @@ def compare(
         mean.held_out.accuracy[0],
         mean.held_out.low[0],
         test.p,
-        swapped(products[:, problem.positive] - products[:, problem.negative], rng),
-        tcav_score(others),
-        tcav_score(others, "magnitude"),
+        twins_swapped(products[:, problem.positive] - products[:, problem.negative], rng),
+        tcav_score(by_logistic),
+        tcav_score(by_logistic, "magnitude"),
         cosine(K, mean, logistic)[0],
     ]
 
 
-def swapped(gaps: npt.NDArray[np.float64], rng: np.random.Generator, times: int = 1999) -> float:
+def twins_swapped(
+    gaps: npt.NDArray[np.float64], rng: np.random.Generator, times: int = 1999
+) -> float:
     """Two-sided p of a mean ``(scored clips, twins)`` gap: every twin's sign is drawn anew."""
     each = gaps.mean(0)
     drawn = rng.choice([-1.0, 1.0], (times, len(each))) @ each
@@ -461,7 +450,7 @@ def movement(held: Activations, found: Derivatives, layer: str) -> list[Any]:
 def group(held: Activations, found: Derivatives) -> Table:
     """Relative scores of the group: each set against all others, as in the paper's Figure 9."""
     rows = np.concatenate([held.rows(name) for name in GROUP])
-    few = part(held, GROUP)
+    few = held.only(GROUP)
     problems = [against(few.sets, name, [o for o in GROUP if o != name]) for name in GROUP]
     table: Table = {name: [] for name in GROUP}
     for layer, x in few.layers.items():

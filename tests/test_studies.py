@@ -198,11 +198,11 @@ def test_each_claim_is_broken_by_what_it_is_about(table, name, column, value, br
 
 def test_twins_are_swapped():
     rng = np.random.default_rng(0)
-    assert planted.swapped(np.zeros((3, 8)), rng) == 1
-    assert planted.swapped(np.ones((3, 30)), rng) == 1 / 2000
+    assert planted.twins_swapped(np.zeros((3, 8)), rng) == 1
+    assert planted.twins_swapped(np.ones((3, 30)), rng) == 1 / 2000
     few = np.array([[1.0, 2.0, 3.0, 4.0]])  # of 16 ways, two are as far out
-    assert planted.swapped(few, rng, times=20_000) == pytest.approx(1 / 8, abs=0.01)
-    null = [planted.swapped(rng.standard_normal((2, 12)), rng, times=199) for _ in range(400)]
+    assert planted.twins_swapped(few, rng, times=20_000) == pytest.approx(1 / 8, abs=0.01)
+    null = [planted.twins_swapped(rng.standard_normal((2, 12)), rng, times=199) for _ in range(400)]
     assert np.mean(np.array(null) <= 0.1) == pytest.approx(0.1, abs=0.04)
 
 
