@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vxhelpers.checks import known
 from vxhelpers.concepts.arrays import FEWEST, Matrix, Rows
 from vxhelpers.data.clip import Clip
-from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
+from vxhelpers.errors import InputError, NotFiniteError
 from vxhelpers.io.cache import Store
 from vxhelpers.io.code_digest import own_digest
 from vxhelpers.models.probe import in_batches, probe
@@ -42,8 +43,7 @@ class Activations:
 
     def rows(self, name: str) -> Rows:
         """Rows of a set; raises UnknownNameError with the nearest names."""
-        if name not in self.sets:
-            raise UnknownNameError("set of clips", name, self.sets)
+        known("set of clips", name, self.sets)
         return self.sets[name]
 
     def only(self, names: Sequence[str]) -> "Activations":

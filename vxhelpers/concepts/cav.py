@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vxhelpers.checks import known
 from vxhelpers.concepts.arrays import FEWEST, Flags, Matrix, Rows
 from vxhelpers.concepts.solvers import (
     FROM_ORIGIN,
@@ -21,7 +22,7 @@ from vxhelpers.concepts.solvers import (
     cav_by_mean_difference,
     solve,
 )
-from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
+from vxhelpers.errors import InputError, NotFiniteError
 from vxhelpers.stats import wilson
 
 __all__ = [
@@ -149,8 +150,7 @@ def against(
     """
     rest = [others] if isinstance(others, str) else list(others)
     for name in (concept, *rest):
-        if name not in sets:
-            raise UnknownNameError("set of clips", name, sets)
+        known("set of clips", name, sets)
     positive = sets[concept]
     negative = np.unique(np.concatenate([sets[name] for name in rest]))
     title = f"{concept} against {', '.join(rest)}"
@@ -263,8 +263,7 @@ def _checked(
     K: Matrix, problems: Sequence[Problem], solver: str, C: float, folds: int | None
 ) -> Matrix:
     K = np.asarray(K, np.float64)
-    if solver not in SOLVERS:
-        raise UnknownNameError("solver", solver, SOLVERS)
+    known("solver", solver, SOLVERS)
     if not (np.isfinite(C) and C > 0):
         raise InputError(f"C={C}: the weight of the errors is above 0")
     if folds is not None and folds < 2:

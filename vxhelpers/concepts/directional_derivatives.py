@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vxhelpers.checks import known
 from vxhelpers.concepts.activations import Activations, clip_name, scoring_names
 from vxhelpers.concepts.arrays import Matrix
 from vxhelpers.data.clip import Clip
-from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
+from vxhelpers.errors import InputError, NotFiniteError
 from vxhelpers.models.probe import Probe, Score, Target, class_indices, in_batches, probe
 from vxhelpers.models.zoo import Model
 
@@ -126,8 +127,7 @@ class Derivatives:
     layers: Mapping[str, LayerProducts]
 
     def __getitem__(self, layer: str) -> LayerProducts:
-        if layer not in self.layers:
-            raise UnknownNameError("layer", layer, self.layers, where="these derivatives")
+        known("layer", layer, self.layers, where="these derivatives")
         return self.layers[layer]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING
 
+from vxhelpers.checks import known
 from vxhelpers.concepts.significance import OUTCOMES, Outcome, Verdict
 from vxhelpers.concepts.solvers import Solver
 from vxhelpers.errors import UnknownNameError
@@ -158,12 +159,11 @@ class Assessment(Report):
 
     def __getitem__(self, key: tuple[str, str]) -> Finding:
         """The finding of a concept at a layer."""
-        known = {(found.concept, found.layer): found for found in self.findings}
-        if key in known:
-            return known[key]
+        by_key = {(found.concept, found.layer): found for found in self.findings}
+        if key in by_key:
+            return by_key[key]
         concept, layer = key
-        if layer not in self.layers:
-            raise UnknownNameError("layer", layer, self.layers, where="this assessment")
+        known("layer", layer, self.layers, where="this assessment")
         raise UnknownNameError("concept", concept, self.concepts, where=f"layer {layer!r}")
 
     def only(self, *, concepts: Sequence[str] | None = None, layer: str = "") -> "Assessment":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vxhelpers.checks import known
 from vxhelpers.concepts.arrays import Matrix
 from vxhelpers.concepts.cav import against, fit
 from vxhelpers.concepts.permutation_tests import swapped
@@ -49,8 +50,7 @@ class RelativeScores(Report):
     layers: Mapping[str, Sensitivity]
 
     def __getitem__(self, layer: str) -> Sensitivity:
-        if layer not in self.layers:
-            raise UnknownNameError("layer", layer, self.layers, where="these relative scores")
+        known("layer", layer, self.layers, where="these relative scores")
         return self.layers[layer]
 
     @property

@@ -7,10 +7,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from vxhelpers.checks import known
 from vxhelpers.concepts.arrays import Matrix
 from vxhelpers.concepts.cav import Cavs
 from vxhelpers.concepts.directional_derivatives import Derivatives, directional_derivative
-from vxhelpers.errors import InputError, UnknownNameError
+from vxhelpers.errors import InputError
 
 Statistic = Literal["sign_count", "magnitude"]
 
@@ -83,8 +84,7 @@ class Sensitivity:
 
     def elsewhere(self, place: str) -> Matrix:
         """``(P, S, T)``: what is left of ``steps`` outside a place."""
-        if place not in self.inside:
-            raise UnknownNameError("place", place, self.inside)
+        known("place", place, self.inside)
         rest: Matrix = self.steps - self.inside[place]
         return rest
 

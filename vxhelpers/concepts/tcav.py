@@ -13,6 +13,7 @@ from itertools import combinations
 import numpy as np
 import torch
 
+from vxhelpers.checks import known
 from vxhelpers.concepts.activations import Activations, collect, gram
 from vxhelpers.concepts.arrays import FEWEST, Matrix, Rows
 from vxhelpers.concepts.cav import HeldOut, Problem, against, cosine, fit
@@ -20,7 +21,7 @@ from vxhelpers.concepts.directional_derivatives import Derivatives, Masks, deriv
 from vxhelpers.concepts.sensitivity import Sensitivity, Statistic, sensitivity, tcav_score
 from vxhelpers.concepts.solvers import FROM_ORIGIN, Solver
 from vxhelpers.data.clip import Clip
-from vxhelpers.errors import InputError, UnknownNameError
+from vxhelpers.errors import InputError
 from vxhelpers.figures.report import Text, escape_markdown
 from vxhelpers.models.probe import Score, Target
 from vxhelpers.models.zoo import Model
@@ -101,17 +102,14 @@ class LayerScores:
 
     def vectors(self, concept: str) -> slice:
         """Where a concept's r vectors are among all."""
-        if concept not in self.concepts:
-            raise UnknownNameError("concept", concept, self.concepts)
+        known("concept", concept, self.concepts)
         r, place = len(self.randoms), self.concepts.index(concept)
         return slice(place * r, (place + 1) * r)
 
     def sensitivity(self, solver: Solver) -> Sensitivity:
         """Derivatives along the vectors of one solver."""
-        known = self.sensitivities
-        if solver not in known:
-            raise UnknownNameError("solver", solver, known, where=f"layer {self.name!r}")
-        return known[solver]
+        known("solver", solver, self.sensitivities, where=f"layer {self.name!r}")
+        return self.sensitivities[solver]
 
     def agreement(self, concept: str, a: Solver = "mean", b: Solver = "logistic") -> Matrix:
         """``(r,)`` cosines between two solvers' vectors of a concept."""
@@ -161,8 +159,7 @@ class Tcav:
     settings: TcavSettings
 
     def __getitem__(self, layer: str) -> LayerScores:
-        if layer not in self.layers:
-            raise UnknownNameError("layer", layer, self.layers, where="these scores")
+        known("layer", layer, self.layers, where="these scores")
         return self.layers[layer]
 
     @property

@@ -14,6 +14,7 @@ from itertools import combinations
 import numpy as np
 import torch
 
+from vxhelpers.checks import known
 from vxhelpers.concepts.activations import collect, gram
 from vxhelpers.concepts.arrays import FEWEST, Matrix
 from vxhelpers.concepts.cav import fit
@@ -22,7 +23,7 @@ from vxhelpers.concepts.sensitivity import Sensitivity, Statistic, sensitivity
 from vxhelpers.concepts.solvers import FROM_ORIGIN, SOLVERS, Solver
 from vxhelpers.concepts.tcav import RANDOM_SETS, LayerScores, pairs
 from vxhelpers.data.clip import Clip
-from vxhelpers.errors import InputError, UnknownNameError
+from vxhelpers.errors import InputError
 from vxhelpers.io.cache import Store
 from vxhelpers.models.zoo import Model
 
@@ -146,8 +147,7 @@ class Workbench:
 
     def size(self, concept: str) -> int:
         """Clips of a concept, none dropped."""
-        if concept not in self.concepts:
-            raise UnknownNameError("concept", concept, self.concepts)
+        known("concept", concept, self.concepts)
         return len(self._sets.rows(concept))
 
     def scores(self, selection: Selection) -> dict[str, LayerScores]:
@@ -162,8 +162,7 @@ class Workbench:
             does not exist.
         """
         count = self.size(selection.concept)
-        if selection.solver not in SOLVERS:
-            raise UnknownNameError("solver", selection.solver, SOLVERS)
+        known("solver", selection.solver, SOLVERS)
         if not RANDOM_SETS <= selection.randoms <= len(self.randoms):
             raise InputError(
                 f"{selection.randoms} random sets: there are {len(self.randoms)}, and "
