@@ -64,8 +64,8 @@ def test_the_strongest_separates_if_any_does() -> None:
 
 def test_every_outcome_is_named_and_names_are_literal() -> None:
     text = LAST.summary()
-    assert "At layer2, pushing towards the class: none; away from it: racket;" in text
-    assert r"not interpreted: \<b\>\*ball\*\|." in text
+    assert "At layer2, pushes towards the class: none; pushes away from the class: racket;" in text
+    assert r"does not separate: \<b\>\*ball\*\|." in text
     assert "corrected for m = 2 hypotheses, from 200 permutations" in text
     assert "would call 2 of 2 significant, this one 1." in text and "No permutation" not in text
     assert "<b>" not in LAST._repr_html_()

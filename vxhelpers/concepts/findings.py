@@ -6,7 +6,7 @@ from math import isfinite, sqrt
 from typing import TYPE_CHECKING
 
 from vxhelpers.checks import known
-from vxhelpers.concepts.significance import OUTCOMES, Outcome, Verdict
+from vxhelpers.concepts.significance import PHRASES, Verdict
 from vxhelpers.concepts.solvers import Solver
 from vxhelpers.errors import UnknownNameError
 from vxhelpers.figures.report import Report, Text, escape_markdown
@@ -289,9 +289,9 @@ class Assessment(Report):
             found = [f for f in self.findings if f.layer == layer]
             names = {
                 outcome: [escape_markdown(f.concept) for f in found if f.verdict.outcome == outcome]
-                for outcome in OUTCOMES
+                for outcome in PHRASES
             }
-            groups = "; ".join(f"{_WORDS[o]}: {', '.join(n) or 'none'}" for o, n in names.items())
+            groups = "; ".join(f"{PHRASES[o]}: {', '.join(n) or 'none'}" for o, n in names.items())
             parts.append(f"At {escape_markdown(layer)}, {groups}.")
         verdict = self.findings[0].verdict
         welch_test = sum(f.p.welch_corrected <= f.verdict.alpha for f in self.findings)
@@ -329,14 +329,6 @@ class Assessment(Report):
 
     def _of(self, concept: str) -> list[Finding]:
         return [f for f in self.findings if f.concept == concept]
-
-
-_WORDS: dict[Outcome, str] = {
-    "towards": "pushing towards the class",
-    "away": "away from it",
-    "chance": "not told from chance",
-    "not separated": "not separated, so not interpreted",
-}
 
 
 def _place(found: Finding) -> str:

@@ -16,7 +16,7 @@ from vxhelpers.concepts.arrays import Matrix
 from vxhelpers.concepts.cav import against, fit
 from vxhelpers.concepts.permutation_tests import swapped
 from vxhelpers.concepts.sensitivity import Sensitivity, sensitivity
-from vxhelpers.concepts.significance import Verdict, judge
+from vxhelpers.concepts.significance import PHRASES, Verdict, judge
 from vxhelpers.concepts.solvers import FROM_ORIGIN, Solver
 from vxhelpers.concepts.tcav import NOT_VALIDATED, Tcav
 from vxhelpers.errors import InputError, UnknownNameError
@@ -201,7 +201,7 @@ class PairScore:
         """Score and p, or that the vector does not separate."""
         value = f"{self.score[0]:.2f}"
         if self.verdict.outcome == "not separated":
-            return f"{value}, does not separate"
+            return f"{value}, {PHRASES['not separated']}"
         return f"{value}, p = {self.verdict.corrected:.2g}: {self.verdict.outcome}"
 
 

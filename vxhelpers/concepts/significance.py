@@ -10,7 +10,7 @@ other clips would have scored: a t-test over them (the paper's) finds far too mu
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,12 @@ if TYPE_CHECKING:
     from vxhelpers.figures.filmstrips import Illustration
 
 Outcome = Literal["towards", "away", "chance", "not separated"]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+PHRASES: Mapping[Outcome, str] = {
+    "towards": "pushes towards the class",
+    "away": "pushes away from the class",
+    "chance": "not distinguishable from chance",
+    "not separated": "does not separate",
+}
 
 ALPHA = 0.05  # level of tests
 RECOMMENDED = "permutation, magnitude"  # of the tests of `p_values`
@@ -48,7 +53,7 @@ class Verdict:
     ----------
     outcome
         ``"towards"`` or ``"away"``: the concept moves the prediction, more than random concepts
-        do; ``"chance"``: that cannot be told; ``"not separated"``: its vectors do not tell its
+        do; ``"chance"``: that cannot be decided; ``"not separated"``: its vectors do not tell its
         clips from random ones, so that the score stands for nothing and is not interpreted.
     p, corrected
         Raw, and Bonferroni's over ``m`` hypotheses.
@@ -73,14 +78,10 @@ class Verdict:
         return self.outcome in ("towards", "away")
 
     def __str__(self) -> str:
+        phrase = PHRASES[self.outcome]
         if self.outcome == "not separated":
-            return "does not separate: not interpreted"
-        effect = {
-            "towards": "pushes towards the class",
-            "away": "pushes away from the class",
-            "chance": "not told from chance",
-        }[self.outcome]
-        text = f"{effect} (p = {self.p:.3g}, corrected {self.corrected:.3g} for m = {self.m})"
+            return f"{phrase}: not interpreted"
+        text = f"{phrase} (p = {self.p:.3g}, corrected {self.corrected:.3g} for m = {self.m})"
         if self.smallest > self.alpha:
             text += f"; no permutation could give less than {self.smallest:.3g}: draw more"
         return text
