@@ -48,12 +48,15 @@ from functools import partial
 
 import numpy as np
 import torch
-from IPython.display import Markdown
-from vxhelpers import stats
 from vxhelpers.attribution import gradcam
+from vxhelpers.attribution.registry import pixels
 from vxhelpers.data import provenance
 from vxhelpers.data.datasets import dependence, open_data
 from vxhelpers.evaluation import (
+    limits,
+    limits_across_maps,
+    limits_in_clips,
+    limits_of_maps,
     localisation,
     manipulation,
     map_agreement,
@@ -62,43 +65,14 @@ from vxhelpers.evaluation import (
     sanity_checks,
 )
 from vxhelpers.figures import charts, filmstrips, player, score_charts
-from vxhelpers.figures.report import escape_markdown as said
 from vxhelpers.models import samples, zoo
 
 rng = np.random.default_rng(seed)
+average = limits.average_of(rng)
 quick = profile == "quick"
 many, some, few = (8, 6, 2) if quick else (30, 12, 6)
 method = partial(gradcam.gradcam, batch_size=8)
 provenance.describe("limits", globals())
-
-
-# %% tags=["hide-input"]
-def mean(values):
-    """Mean and interval; fewer than two clips say nothing, and the interval says that."""
-    values = np.asarray(values, float)
-    if len(values) > 1:
-        return stats.mean_interval(values, rng=rng)
-    value = float(values[0]) if len(values) else float("nan")
-    return stats.Mean(value, -np.inf, np.inf, len(values))
-
-
-def short(m):
-    if not m.n:
-        return "unknown"
-    ends = f" [{m.low:.2f}, {m.high:.2f}]" if m.n > 1 else f" (n = {m.n})"
-    return f"{m.value:.2f}{ends}".replace("-", "−")
-
-
-def table(head, rows):
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
-def scored(m):
-    return f"{short(m)}, n = {m.n}" if m.n > 1 else short(m)
-
-
-board = []
 
 # %% [markdown]
 # ## The network and the clips at hand
@@ -127,16 +101,10 @@ for name in found.decides:
     evidence |= found.masks[name]
 
 # %% tags=["hide-input"]
-other = mean([] if anyway is None else anyway["rank"])
-seen = " and ".join(found.decides)
-Markdown(
-    f"{recognised.sum()} of {len(rows)} test clips of *{said(action)}* are recognised by {said(model)}. "
-    f"The maps of two different clips are alike by {short(other)}"
-    + (": **whatever the clip, much of the map is the same.** Every similarity below has to be read "
-       "against that." if other.low > 0.5 else ".")
-    + (" **So few clips** say little about the class." if len(rows) < 10 else "")
-    + f" {dependence(rows, [])}"
-)  # fmt: skip
+other = average([] if anyway is None else anyway["rank"])
+limits.ClipsReport(
+    action, model, int(recognised.sum()), len(rows), other, dependence(rows, [])
+)
 
 # %% [markdown]
 # ## Order in time
@@ -165,69 +133,40 @@ turned = {
 }
 
 # %% tags=["hide-input"]
-lines = []
-for name, response in turned.items():
-    lines.append([name, f"{response.flipped.mean():.0%}", short(mean(response.similarity["rank"])),
-                  short(mean(response.baseline["rank"]))])  # fmt: skip
-flipped = turned["trained"].flipped
-similarity = np.where(flipped, turned["trained"].similarity["rank"], np.nan)
-same, across, more = (
-    mean(values[flipped])
-    for values in (similarity, turned["trained"].baseline["rank"],
-                   similarity - turned["trained"].baseline["rank"])
-)  # fmt: skip
-stays = same.low > 0.5
-board.append(["order in time", "map of the other class in the reversed clip, alike", scored(same),
-              f"another clip's map {short(across)}",
-              "the map hardly changes" if stays else "the map changes" if same.high < 0.5
-              else "undecided"])  # fmt: skip
-Markdown(
-    table(["network", "class changes", "map alike", "another clip's map"], lines)
-    + f"\n\nn = {len(swings)} forehands; what follows is of the {same.n} whose class changed. "
-    + (f"**The class turns round and the map stays**, by {short(same)}." if stays else
-       f"The map is alike by {short(same)}, so it does move with the class.")
-    + (" And it is no more alike than the map of another clip of the same class: what stays is not this "
-       "clip's evidence but what the network's maps have in common." if more.low <= 0 else
-       f" It is more alike than the map of another clip (by {short(more)}), so something of the clip is "
-       "in it.")
-)  # fmt: skip
+in_time = limits_in_clips.OrderReport.of(turned, average)
+in_time
 
 # %% [markdown]
 # The clip in the middle of that ranking, forwards and backwards; the second map explains another class.
 
-
-# %% tags=["hide-input"]
-def show(pixels, values, title, alt, fps, limits=None, outlines=None):
-    overlay = gradcam.upsample_map(
-        torch.from_numpy(values[None].copy()), pixels.shape[:3]
-    )
-    return player.player(
-        pixels, fps=fps, overlay=overlay[0].numpy(), title=title, alt=alt, signed=True,
-        units="Grad-CAM", limits=limits, outlines=outlines,
-    )  # fmt: skip
-
-
-def largest(*several):
-    top = max(float(np.abs(one).max()) for one in several) or 1.0
-    return (-top, top)
-
-
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-order", "caption": "A forehand as it is and played backwards, each under the map of the class that is predicted for it; both on one scale."}}
-k = int(
-    np.argsort(similarity)[flipped.sum() // 2]
-)  # those that did not change come last
-classes = [known.labels[int(c[k])] for c in turned["trained"].targets]
+reversal = turned["trained"]
+similarity = np.where(reversal.flipped, reversal.similarity["rank"], np.nan)
+k = int(np.argsort(similarity)[reversal.flipped.sum() // 2])  # NaN come last
+classes = [known.labels[int(c[k])] for c in reversal.targets]
 ways = [forth[k : k + 1], forth[k : k + 1].flip(2)]
 pair = [
     method(known, clip, target=c)[0].cpu().numpy()
     for clip, c in zip(ways, classes, strict=True)
 ]
+top = max(float(np.abs(m).max()) for m in pair) or 1.0
 films = [swings.pixels[k], swings.pixels[k][::-1].copy()]
-player.gallery([
-    show(film, m, f"{way}: {c}", f"{swings.rows[k].clip_id}, {way}, with the map of {c}; turned round, "
-         f"the two maps are alike by {similarity[k]:.2f}.", swings.fps[k], largest(*pair))
-    for film, m, way, c in zip(films, pair, ("forwards", "backwards"), classes, strict=True)
-])  # fmt: skip
+player.gallery(
+    [
+        gradcam.overlaid(
+            film,
+            m,
+            title=f"{way}: {c}",
+            limits=(-top, top),
+            fps=swings.fps[k],
+            alt=f"{swings.rows[k].clip_id}, {way}, with the map of {c}; turned round, the two maps are alike by "
+            f"{similarity[k]:.2f}.",
+        )
+        for film, m, way, c in zip(
+            films, pair, ("forwards", "backwards"), classes, strict=True
+        )
+    ]
+)
 
 # %% [markdown]
 # ## Flicker
@@ -261,27 +200,18 @@ flicker["brightness of the clip"] = robustness.temporal_smoothness(
 )
 
 # %% tags=["hide-input"]
+own = f"map, {layers[-1]}"
 steps = {f"map, {name}": cells[name].shape[1] for name in layers}
-flick = {name: mean(one.values) for name, one in flicker.items()}
-own, ideal = (flick[f"map, {layers[-1]}"], flick["evidence in its cells"])
-smooth = own.high < ideal.low
-board.append(["flicker", f"change a frame, {layers[-1]}", scored(own),
-              f"evidence in its cells {short(ideal)}",
-              "smoother than the evidence" if smooth else "flickers more than the evidence"
-              if own.low > ideal.high else "undecided"])  # fmt: skip
-coarse = steps[f"map, {layers[-1]}"]
-steps |= dict.fromkeys(("map, random weights", "evidence in its cells"), coarse)
-Markdown(
-    table(["what", "steps in time", "flicker", "in random order"],
-          [[name, steps.get(name, maps.shape[1]), short(m), short(mean(flicker[name].baseline))]
-           for name, m in flick.items()])
-    + f"\n\nThe last layer has {coarse} steps in time for {maps.shape[1]} frames, and what is between is "
-    + ("interpolated. " if coarse < maps.shape[1] else "its own. ")
-    + ("**Its map does not flicker; it changes less than the evidence does in the same cells**, so it does "
-       "not follow what moves. Smoothness alone is no merit: a map that stands still scores 0." if smooth else
-       "It changes more than the evidence does in the same cells." if own.low > ideal.high else
-       "Whether it changes more or less than the evidence in the same cells is not clear.")
-)  # fmt: skip
+steps |= dict.fromkeys(("map, random weights", "evidence in its cells"), steps[own])
+flickers = limits_in_clips.FlickerReport.of(
+    flicker,
+    average,
+    steps=steps,
+    own=own,
+    ideal="evidence in its cells",
+    frames=maps.shape[1],
+)
+flickers
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-flicker", "caption": "Change from each frame to the next, over the mean absolute value, mean over clips: maps of the first and last layer, and the evidence in cells as coarse as the last layer's."}}
 changes = {}
@@ -296,14 +226,7 @@ for name, volume in (
 charts.over_time(changes, fps=found.fps[0], units="change a frame")
 
 # %% tags=["hide-input"]
-early = changes[f"map, {layers[0]}"]
-ends, between = max(early[0], early[-1]), float(np.median(early))
-Markdown(
-    f"The first layer's map changes by {ends:.2f} at an end of the clip and by {between:.2f} in between"
-    + (", most likely a border effect: the network sees no frames beyond the clip. What looks like "
-       "the beginning or end of something in a map may be the clip's own."
-       if ends > 2 * between else ", so that the ends are nothing special.")
-)  # fmt: skip
+limits_in_clips.BorderReport(changes[f"map, {layers[0]}"])
 
 # %% [markdown]
 # ## Background
@@ -351,58 +274,40 @@ for part, some_cases in split.items():
 away = split["counterfactual"]
 by_place = np.array([usual[places.scene(row).scenario] for row in away.rows])
 by_action = np.array([row.label for row in away.rows])
-lines = []
-for name in networks:
-    answer = says[name, "counterfactual"]
-    lines.append(
-        [
-            name,
-            *(short(mean(on_ground[name, part])) for part in split),
-            f"{(answer == by_place).mean():.0%}",
-            f"{(answer == by_action).mean():.0%}",
-        ]
-    )
 answer = says["shortcut", "counterfactual"]
 gain = on_ground["shortcut", "counterfactual"]
-went, stayed = mean(gain[answer == by_place]), mean(gain[answer != by_place])
-ground, chance, mixed = (mean(on_ground[name, "counterfactual"])
-                         for name in ("shortcut", "random weights", "tennis"))  # fmt: skip
-beyond = mean(gain - on_ground["random weights", "counterfactual"])
-versus = mean(gain - on_ground["tennis", "counterfactual"])
-told = min(beyond.low, versus.low) > 0
-board.append(["background", "energy on the ground minus area, shortcut network", scored(ground),
-              f"other network {short(mixed)}, random weights {short(chance)}",
-              "tells what decided" if told else "tells the networks apart, but not beyond random weights"
-              if versus.low > 0 else "does not tell what decided"])  # fmt: skip
-Markdown(
-    table(["network", "test", "counterfactual", "goes with the place", "goes with the action"], lines)
-    + f"\n\nEnergy on the ground minus its area, maps of the predicted class, n = {len(away)} clips a "
-    "split, and what the predictions of the counterfactual clips go with.\n\n"
-    + f"Clip by clip the shortcut network's maps have {short(versus)} more of their energy on the ground "
-    f"than the tennis network's, and {short(beyond)} more than those of random weights. "
-    + ("So here maps do tell what decided. " if told else
-       "**They tell the two trained networks apart, but random weights watch the ground as much:** without "
-       "the second network nobody could say what the map means. " if versus.low > 0 else
-       "**They do not tell the ground that decided from one that did not.** ")
-    + (f"Where the prediction went with the place, the gain is {short(went)}; where not, {short(stayed)}: "
-       + ("also a single network's maps tell the two apart on average."
-          if went.low > stayed.high else "**within one network the map does not tell who took the shortcut.**")
-       if min(went.n, stayed.n) > 4 else
-       f"{'All but ' + str(rare) if (rare := min(went.n, stayed.n)) else 'All'} predictions of the shortcut "
-       "network went the same way, so that the "
-       "two cases cannot be compared within it.")
-)  # fmt: skip
+background = limits_in_clips.BackgroundReport.of(
+    on_ground,
+    says,
+    by_place,
+    by_action,
+    average=average,
+    networks=("shortcut", "tennis", "random weights"),
+)
+background
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-ground", "caption": "The counterfactual clip whose map has most energy on the ground above its area, and the one that has least, under the maps of the shortcut network's prediction; outlined is the ground."}}
 order = np.argsort(gain)
-player.gallery([
-    show(away.pixels[k], method(taught, taught.prepare([away.clips[k]]), target=str(answer[k]))[0].cpu().numpy(),
-         f"{by_action[k]} taken for {answer[k]}" if by_action[k] != answer[k] else f"{answer[k]}, right",
-         f"{away.rows[k].clip_id}: {by_action[k]} where {by_place[k]} usually is, predicted {answer[k]}; "
-         f"{gain[k]:+.2f} of the energy on the ground above its area.",
-         away.fps[k], outlines=away.outlines(k, "ground"))
-    for k in (int(order[-1]), int(order[0]))
-])  # fmt: skip
+player.gallery(
+    [
+        gradcam.overlaid(
+            away.pixels[k],
+            method(taught, taught.prepare([away.clips[k]]), target=str(answer[k]))[
+                0
+            ]
+            .cpu()
+            .numpy(),
+            title=f"{by_action[k]} taken for {answer[k]}"
+            if by_action[k] != answer[k]
+            else f"{answer[k]}, right",
+            alt=f"{away.rows[k].clip_id}: {by_action[k]} where {by_place[k]} usually is, predicted {answer[k]}; "
+            f"{gain[k]:+.2f} of the energy on the ground above its area.",
+            fps=away.fps[k],
+            outlines=away.outlines(k, "ground"),
+        )
+        for k in (int(order[-1]), int(order[0]))
+    ]
+)
 
 # %% [markdown]
 # ## Random weights
@@ -414,67 +319,30 @@ player.gallery([
 
 # %%
 draws = [
-    sanity_checks.cascade(net, method, x[:some], target=action,
-                   similarities=["rank", "absolute_rank", "ssim"],
-                   rng=rng, batch_size=8)
+    sanity_checks.cascade(
+        net,
+        method,
+        x[:some],
+        target=action,
+        rng=rng,
+        batch_size=8,
+        similarities=["rank", "absolute_rank", "ssim"],
+    )
     for _ in range(1 if quick else 2)
-]  # fmt: skip
-stages = [
-    "trained",
-    *(f"+ {s}" if k else s for k, s in enumerate(draws[0].stages[1:])),
 ]
-left = {
-    name: np.abs([d.similarity[name] for d in draws]).mean(0)
-    for name in draws[0].similarity
-}
+cascade = limits_of_maps.CascadeReport.of(
+    draws, average, clips=min(some, len(rows))
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-cascade", "caption": "How alike maps stay to those of the trained network while its stages become random, from the top down, without sign; dashed, how alike the maps of different clips are by rank."}}
-scores = {
-    {
-        "rank": "rank correlation",
-        "absolute_rank": "of absolute values",
-        "ssim": "structural similarity",
-    }[name]: {
-        stage: (m.value, max(m.low, -1), min(m.high, 1))
-        for stage, m in zip(stages, map(mean, values), strict=True)
-    }
-    for name, values in left.items()
-}
-base = mean([] if draws[0].baseline is None else np.abs(draws[0].baseline["rank"]))
 score_charts.curves(
-    scores,
+    cascade.chart(),
     units="alike",
-    line=("another clip's map", base.value) if base.n else None,
+    line=("another clip's map", cascade.other.value) if cascade.other.n else None,
 )
 
 # %% tags=["hide-input"]
-last, strong, looks = (
-    mean(left[name][-1]) for name in ("rank", "absolute_rank", "ssim")
-)
-floor = mean(
-    [] if draws[0].baseline is None else draws[0].baseline["absolute_rank"]
-)
-stays = max(last.low, strong.low) > 0.5
-singly = " and ".join(
-    f"{np.abs(d.similarity['rank'][-1]).mean():.2f}" for d in draws
-)
-depends = max(last.high, strong.high) < 0.5
-board.append(["random weights", "map with all weights random, alike, either sign", scored(last),
-              f"another clip's map {short(base)}",
-              "the map depends on what was learned" if depends else "much of the map stays" if stays
-              else "undecided"])  # fmt: skip
-Markdown(
-    f"With all weights random, maps are alike the trained network's, or its negative, by {short(last)} in rank and by "
-    f"{short(strong)} in the rank of absolute values (n = {min(some, len(rows))} clips, "
-    f"{len(draws)} draw{'s' if len(draws) > 1 else ''} of weights); those of different clips by "
-    f"{short(base)} and {short(floor)}. "
-    + (f"The single draws come to {singly} in rank. "
-       if len(draws) > 1 else "")
-    + ("That passes the check. " if depends else "**That does not pass the check.** " if stays else
-       "That is no clear answer. ")
-    + (f"By structural similarity they are alike by {short(looks)}: another measure, another degree; which "
-       "one is chosen decides how hard the check is." if not last.low <= looks.value <= last.high else "")
-)  # fmt: skip
+cascade
 
 # %% [markdown]
 # ## Noise, encoding, preprocessing
@@ -518,20 +386,14 @@ for name, (clips, back, cut) in shifted.items():
     stay[name] = map_similarity.rank_correlation(cut(maps[:some]), after)
 
 # %% tags=["hide-input"]
-lines = []
-for name, values in stay.items():
-    m = mean(values)
-    verdict = ("the map holds" if m.low > max(0.5, other.value) else "the map moves"
-               if m.high < max(0.5, other.value) else "undecided")  # fmt: skip
-    lines.append([name, f"{float(kept[name]):.0%}", short(m), verdict])
-    board.append([f"preprocessing: {name}" if name in shifted else name, "map alike", scored(m),
-                  f"another clip's map {short(other)}",
-                  f"{verdict}; prediction kept in {float(kept[name]):.0%}"])  # fmt: skip
-Markdown(
-    table(["change", "prediction kept", "map alike", "verdict"], lines)
-    + f"\n\nn = {min(some, len(rows))} clips; the maps of two different clips are alike by {short(other)}. "
-    "A map *holds* if it is more alike than 0.5 and than the map of another clip."
-)  # fmt: skip
+stable = limits_of_maps.StabilityReport(
+    {name: average(values) for name, values in stay.items()},
+    {name: float(share) for name, share in kept.items()},
+    other,
+    [*shifted],
+    min(some, len(rows)),
+)
+stable
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-shift", "caption": "One clip, unexplained above, with its map, and the map when the network gets it without normalisation; each with its own limits."}}
 k = 0
@@ -571,39 +433,30 @@ fooled = manipulation.manipulate(
 
 # %% tags=["hide-input"]
 inside = np.broadcast_to(corner.astype(bool), fooled.maps.shape[1:])
-in_corner = [mean(localisation.energy_share(m, inside)) for m in fooled.maps]
-near = [mean(one) for one in fooled.nearness]
-lines = [[name, short(near[k]), short(in_corner[k]), short(mean(fooled.probability[k])),
-          f"{fooled.kept[k].mean():.0%}"]
-         for k, name in enumerate(("as it is", "changed", "noise of the same size"))]  # fmt: skip
-fell = near[1].low > max(0.5, near[2].high)
-board.append(["a chosen map", "correlation with a corner, same prediction", scored(near[1]),
-              f"noise of the same size {short(near[2])}",
-              "the map can be chosen" if fell else "moved, not chosen"
-              if near[1].low > near[2].high else "undecided"])  # fmt: skip
-Markdown(
-    table(["clip", "correlation with the corner", "energy in it", "probability", "class kept"], lines)
-    + f"\n\nn = {len(fooled.largest)} clips; no value was changed by more than "
-    f"{fooled.largest.max():.0f} grey levels. The corner is {corner.mean():.2f} of the area. "
-    + ("**With the same prediction the map points where we chose**, and noise of that size does nothing "
-       "of the kind: who supplies the clip can supply the explanation." if fell else
-       "The map did not become the chosen one within so few steps and grey levels.")
-)  # fmt: skip
+energy = [localisation.energy_share(m, inside) for m in fooled.maps]
+chosen = limits_of_maps.ChosenMapReport.of(
+    fooled, energy, float(corner.mean()), average
+)
+chosen
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-chosen", "caption": "The clip whose map came nearest to the corner: as it is, and changed by at most four grey levels; each under the map of the same class, each with its own limits."}}
 k = int(np.argmax(fooled.nearness[1]))
-level, shade = (
-    torch.tensor(v).view(3, 1, 1, 1) for v in (net.entry.std, net.entry.mean)
+films = pixels(net, torch.stack([x[k].cpu(), fooled.changed[k]]))
+player.gallery(
+    [
+        gradcam.overlaid(
+            film,
+            fooled.maps[j, k],
+            title=f"{title}: {net.labels[fooled.predicted[j, k]]} {fooled.probability[j, k]:.2f}",
+            alt=f"{rows[k].clip_id}, {title}: predicted {net.labels[fooled.predicted[j, k]]}; its map correlates "
+            f"with the corner by {fooled.nearness[j, k]:.2f}.",
+            fps=found.fps[k],
+        )
+        for j, (film, title) in enumerate(
+            zip(films, ("as it is", "changed"), strict=True)
+        )
+    ]
 )
-films = [((clip.cpu() * level + shade) * 255).round().clamp(0, 255).byte().permute(1, 2, 3, 0).numpy()
-         for clip in (x[k], fooled.changed[k])]  # fmt: skip
-player.gallery([
-    show(film, fooled.maps[j, k],
-         f"{title}: {net.labels[fooled.predicted[j, k]]} {fooled.probability[j, k]:.2f}",
-         f"{rows[k].clip_id}, {title}: predicted {net.labels[fooled.predicted[j, k]]}; its map correlates "
-         f"with the corner by {fooled.nearness[j, k]:.2f}.", found.fps[k])
-    for j, (film, title) in enumerate(zip(films, ("as it is", "changed"), strict=True))
-])  # fmt: skip
 
 # %% [markdown]
 # ## One clip is not the class
@@ -632,44 +485,34 @@ share = localisation.energy_share(maps, evidence)
 area = localisation.area_share(evidence)
 
 # %% tags=["hide-input"]
-agreed = {name: mean(values) for name, values in agree.items()}
-within = agreed.get("maps of the class", mean([]))
-blind = agreed.get("random weights", mean([]))
 typical = map_similarity.rank_correlation(
     np.broadcast_to(maps.mean(0), maps.shape), maps
 )
-between = agreed.get("with maps of other classes", mean([]))
-apart = within.low > between.high
-board.append(["local, not global", f"agreement of {len(rows)} maps of the class", scored(within),
-              f"with other classes' {short(between)}, random weights {short(blind)}",
-              "maps agree more with random weights" if blind.low > within.high else
-              "maps of the class agree more than with those of others" if apart else
-              "maps of the class agree no more than maps of different classes"
-              if between.n > 1 and within.n > 1 else "too few clips"])  # fmt: skip
-low, high = np.quantile(share - area, [0.05, 0.95])
-favour = (share > area).mean()
-Markdown(
-    table(["pairs", "mean rank correlation"], [[name, short(m)] for name, m in agreed.items()])
-    + "\n\n"
-    + ("Maps of the class agree more with each other than with those of other classes. " if apart else
-       "Maps of the class agree no more with each other than with those of other classes. "
-       if between.n > 1 and within.n > 1 else "")
-    + ("**Agreement is no proof of knowledge:** with random weights maps agree even more. "
-       if blind.low > within.high else "")
-    + ("" if len(rows) < 2 else f"The mean of all maps is like single ones by {short(mean(typical))}, and like the least similar by "
-       f"{typical.min():.2f}, which it hides. ".replace("-", "−"))
-    + f"The share of the energy on {seen}, minus its area, is {short(mean(share - area))} "
-    f"on average and {low:+.2f} to {high:+.2f} over the middle nine tenths of {len(rows)} clips. "
-    + (f"{favour:.0%} of single maps favour the evidence, so that one map may say either."
-       if 0.05 < favour < 0.95 else "Single maps mostly say the same of the evidence.")
-)  # fmt: skip
+agreement = limits_across_maps.AgreementReport.of(
+    agree,
+    typical,
+    share - area,
+    evidence=" and ".join(found.decides),
+    average=average,
+)
+agreement
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-local", "caption": "The clip whose map is most like the mean of all maps, and the clip whose map is least like it; each with its own limits."}}
-player.gallery([
-    show(found.pixels[k], maps[k], f"{title} like the mean map",
-         f"{rows[k].clip_id}: its map is alike the mean map by {typical[k]:.2f}.", found.fps[k])
-    for k, title in ((int(np.argmax(typical)), "Most"), (int(np.argmin(typical)), "Least"))
-])  # fmt: skip
+player.gallery(
+    [
+        gradcam.overlaid(
+            found.pixels[k],
+            maps[k],
+            title=f"{title} like the mean map",
+            alt=f"{rows[k].clip_id}: its map is alike the mean map by {typical[k]:.2f}.",
+            fps=found.fps[k],
+        )
+        for k, title in (
+            (int(np.argmax(typical)), "Most"),
+            (int(np.argmin(typical)), "Least"),
+        )
+    ]
+)
 
 # %% [markdown]
 # ## Other networks, other layers
@@ -721,39 +564,34 @@ for one, raw, name in subjects:
     )
 
 # %% tags=["hide-input"]
-head = ["network, layer", "reversed", "another clip", "flicker", "noise", "random weights",
-        "evidence", "chosen map"]  # fmt: skip
-lines = [[f"{arch}, `{name}`", *(f"{np.mean(v):.2f}".replace("-", "−") for v in values)]
-         for (arch, name), values in tried.items()]  # fmt: skip
-means = {key: [mean(v) for v in values] for key, values in tried.items()}
-keeps = [f"{a} `{n}`" for (a, n), m in means.items() if m[0].low > 0.5]
-finds = [f"{a} `{n}`" for (a, n), m in means.items() if m[5].low > 0]
-unmoved = [
-    f"{a} `{n}`" for (a, n), v in tried.items() if mean(np.abs(v[4])).low > 0.5
-]  # fmt: skip
-Markdown(
-    table(head, lines)
-    + f"\n\nMeans over n = {len(trial)} forehands (chosen map: the first {1 if quick else 2} of them, fewer "
-    "steps than above). *reversed*, *noise*, *random weights*: how alike the map stays in rank; *evidence*: "
-    "energy on " + " and ".join(trial.decides) + " minus area; *chosen map*: correlation with the corner.\n\n"
-    + f"The map hardly changes (above 0.5, with its whole interval) when the class turns round: {', '.join(keeps) or 'nowhere'}. "
-    + f"It favours the evidence: {', '.join(finds) or 'nowhere'}. "
-    + f"It stays, or becomes its negative, when all weights are random: {', '.join(unmoved) or 'nowhere'}."
-)  # fmt: skip
+networks_too = limits_across_maps.NetworksReport.of(
+    tried,
+    average,
+    clips=len(trial),
+    chosen=1 if quick else 2,
+    decides=trial.decides,
+)
+networks_too
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-limits-networks", "caption": "How alike the map of the other class is in the reversed clip, beside how alike maps of different clips are, by network and layer; means with 95 % intervals."}}
 score_charts.bars(
     {
         name: {
             f"{arch}\n{'last' if layer == gradcam.volume_layers(one)[-1] else 'middle'}": (
-                m[k].value, m[k].low, m[k].high
+                m[k].value,
+                m[k].low,
+                m[k].high,
             )
-            for ((arch, layer), m), (one, _, _) in zip(means.items(), subjects, strict=True)
+            for ((arch, layer), m), (one, _, _) in zip(
+                networks_too.means.items(), subjects, strict=True
+            )
         }
-        for k, name in enumerate(("reversed clip, other class", "another clip, same class"))
+        for k, name in enumerate(
+            ("reversed clip, other class", "another clip, same class")
+        )
     },
     units="maps alike, by rank",
-)  # fmt: skip
+)
 
 # %% [markdown]
 # ## The limits, measured
@@ -761,15 +599,10 @@ score_charts.bars(
 # Every verdict is computed from the numbers beside it.
 
 # %% tags=["hide-input"]
-Markdown(
-    table(["limit", "measure", "value", "baseline", "verdict"], board)
-    + f"\n\nIntervals are 95 % bootstrap intervals over clips; background and order in time are of the "
-    f"stage's networks, the rest of {said(model)} on *{said(action)}*. "
-    + (
-        "So few clips cannot carry a verdict on the class. "
-        if len(rows) < 10
-        else ""
-    )
+one_by_one = (in_time, flickers, background, cascade, chosen, agreement)
+lines = [report.limit for report in one_by_one]
+limits.LimitsReport(
+    [*lines[:4], *stable.limits, *lines[4:]], model, action, len(rows)
 )
 
 # %% [markdown]

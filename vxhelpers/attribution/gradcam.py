@@ -1,14 +1,21 @@
 """Grad-CAM on video: where, in space and time, a layer speaks for a class."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vxhelpers.data.clip import Frames
 from vxhelpers.errors import InputError
 from vxhelpers.models.probe import Score, Target, class_indices, in_batches, probe
 from vxhelpers.models.zoo import Model
+
+if TYPE_CHECKING:
+    from vxhelpers.figures.player import Player
 
 
 def gradcam(
@@ -118,6 +125,24 @@ def weighted_sum(activations: Tensor, gradients: Tensor) -> Tensor:
     """Sum ``(N, C, T, H, W)`` activations over channels, weighted by their mean gradients."""
     weights = gradients.mean((2, 3, 4), dtype=torch.float32)
     return torch.einsum("nc,ncthw->nthw", weights, activations.float())
+
+
+def overlaid(
+    frames: Frames, values: npt.NDArray[np.float32], *, units: str = "Grad-CAM", **options: Any
+) -> "Player":
+    """A player of a clip with one raw map ``(t, h, w)`` over it, zero-centred.
+
+    Parameters
+    ----------
+    frames
+        ``(T, H, W, 3)`` uint8; the map is upsampled to them.
+    options
+        As for `vxhelpers.figures.player.player`.
+    """
+    from vxhelpers.figures.player import player
+
+    overlay = upsample_map(torch.from_numpy(values[None].copy()), frames.shape[:3])[0].numpy()
+    return player(frames, overlay=overlay, signed=True, units=units, **options)
 
 
 def upsample_map(maps: Tensor, size: Sequence[int]) -> Tensor:
