@@ -76,20 +76,16 @@ class HeldOut:
         Bengio ("Inference for the generalization error", *Machine Learning* 52, 2003, section 3).
         Taken at face value, 5 to 12 in a hundred problems between clips of one kind would have
         seemed to separate.
-    chance
-        ``(P,)`` share reached by naming a side without looking: one half.
     """
 
     accuracy: Matrix
     low: Matrix
     high: Matrix
-    chance: Matrix
 
     @property
     def separates(self) -> Flags:
-        """``(P,)``: the interval lies above chance. A vector that does not is not interpreted."""
-        flags: Flags = self.low > self.chance
-        return flags
+        """``(P,)``: the interval lies above one half. A vector that does not is not interpreted."""
+        return np.asarray(self.low > 0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +164,6 @@ def fit(
     solver: Solver = "mean",
     C: float = 1.0,
     folds: int | None = 5,
-    confidence: float = 0.95,
     seed: int = 0,
 ) -> Cavs:
     r"""Solve linear classification problems between clips, all of them together.
@@ -202,8 +197,6 @@ def fit(
     folds
         Of the cross-validation, fewer where a side has fewer clips; each side is dealt out evenly.
         Everything is fitted anew on the other folds. None leaves it out.
-    confidence
-        Of the accuracy's interval.
     seed
         Of the folds.
 
@@ -233,7 +226,7 @@ def fit(
             f = (local[:, test[:, None], train] @ a[:, :, None])[:, :, 0] + b[:, None]
             hits = f * y[test] > 0
             right[chosen] += np.stack([hits[:, y[test] > 0].sum(1), hits[:, y[test] < 0].sum(1)], 1)
-    held_out = _held_out(problems, right, folds, confidence) if folds else None
+    held_out = _held_out(problems, right, folds) if folds else None
     return Cavs(tuple(problems), solver, weights, bias, held_out)
 
 
@@ -315,10 +308,10 @@ def _folds(y: Matrix, folds: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
         yield np.flatnonzero(fold != k), np.flatnonzero(fold == k)
 
 
-def _held_out(problems: Sequence[Problem], right: Rows, folds: int, confidence: float) -> HeldOut:
+def _held_out(problems: Sequence[Problem], right: Rows, folds: int) -> HeldOut:
     sides = np.array([(len(p.positive), len(p.negative)) for p in problems])
     shares, k = (right / sides).mean(1), np.minimum(folds, sides.min(1))
     n = 4 / (1 / sides).sum(1) / (1 + k / (k - 1))
     pairs = zip((shares * n).tolist(), n.tolist(), strict=True)
-    bounds = np.array([wilson(c, total, confidence=confidence) for c, total in pairs])
-    return HeldOut(shares, bounds[:, 0], bounds[:, 1], np.full(len(n), 0.5))
+    bounds = np.array([wilson(c, total) for c, total in pairs])
+    return HeldOut(shares, bounds[:, 0], bounds[:, 1])

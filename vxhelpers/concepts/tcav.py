@@ -131,7 +131,7 @@ class LayerScores:
         if found is None:
             raise InputError(NOT_VALIDATED)
         rows = self.vectors(concept)
-        return HeldOut(found.accuracy[rows], found.low[rows], found.high[rows], found.chance[rows])
+        return HeldOut(found.accuracy[rows], found.low[rows], found.high[rows])
 
 
 @dataclass(frozen=True, eq=False)
