@@ -54,7 +54,7 @@ import numpy as np
 import torch
 from vxhelpers.attribution import gradcam
 from vxhelpers.book import results
-from vxhelpers.concept_sets.at_hand import Amounts, Source, at_hand
+from vxhelpers.concept_sets.at_hand import SetCounts, Source, at_hand
 from vxhelpers.concepts import activations, parts
 from vxhelpers.concepts.assessment import assess, calibrate, hypotheses
 from vxhelpers.concepts.attack import AttackSettings, attack
@@ -164,7 +164,7 @@ table(magnitudes, caption="Magnitudes of red in the toy", digits=6)
 # objects were named: labels that the detector tracks in at least a third of some clips of the class.
 
 # %%
-amounts = Amounts(8, 2, 12, looked_at=8) if quick else Amounts(30, 10, 30)
+amounts = SetCounts(8, 2, 12, looked_at=8) if quick else SetCounts(30, 10, 30)
 data, net = open_data(dataset, root=root), zoo.load(model, weights=weights)
 sets = at_hand(data, net, action, source, amounts, seed=seed)
 action, net, groups, scoring = sets.action, sets.model, sets.groups, sets.scoring
@@ -241,9 +241,9 @@ if twins:
 moved.figure(units="clips that movement pushes up") if moved else nothing
 
 # %% tags=["hide-input"]
-mean, n = moved.mean_of_last() if moved else np.nan, len(scoring)
-if np.isfinite(mean) and not sets.refused:  # for `vx results`; 0.5 is no preference
-    results.note("TCAV movement over stillness, mean of objects", mean, n=n)
+if moved and not sets.refused:  # for `vx results`; 0.5 is no preference
+    name = "TCAV movement over stillness, mean of objects"
+    results.note_all(moved.metrics(name, n=len(scoring)))
 moved or nothing
 
 # %% [markdown]
@@ -280,8 +280,7 @@ assessment.estimators()
 at_deep.significance_figure()
 
 # %% tags=["hide-input"]
-for name, numbers in ({} if sets.refused else at_deep.metrics()).items():
-    results.note(name, **numbers)  # for `vx results`
+results.note_all([] if sets.refused else at_deep.metrics())  # for `vx results`
 at_deep.summary()
 
 # %% [markdown]

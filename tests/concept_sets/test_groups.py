@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vxhelpers.concept_sets import at_hand as module
-from vxhelpers.concept_sets.at_hand import SHIPPED, TOO_FEW, Amounts, AtHand, Source
+from vxhelpers.concept_sets.at_hand import SHIPPED, TOO_FEW, AtHand, SetCounts, Source
 from vxhelpers.concept_sets.crops import Concept
 from vxhelpers.concept_sets.folder import ConceptFolder
 from vxhelpers.concept_sets.groups import groups
@@ -74,7 +74,7 @@ def test_another_class_than_the_one_asked_for_is_told(monkeypatch: pytest.Monkey
         "tracks: none of 40 clips reviewed by a person."
     )
     warning = at_hand(MADE, "<no> detector").summary()
-    assert r"asked for: \<no\> detector. What follows" in warning and warning.endswith(text)
+    assert r"explained here: \<no\> detector. What follows" in warning and warning.endswith(text)
 
 
 @pytest.mark.parametrize(("source", "reason"), [
@@ -98,6 +98,6 @@ def test_without_concepts_a_shipped_class_takes_their_place(
     monkeypatch.setattr(module, "Store", lambda: None)
     monkeypatch.setattr(module.zoo, "load", lambda *_, **__: model)
     monkeypatch.setattr(module.samples, "collect", lambda *_: scoring)
-    found = module.at_hand("data", None, "juggling", source, Amounts(), seed=0)
+    found = module.at_hand("data", None, "juggling", source, SetCounts(), seed=0)
     assert (found.action, found.model, found.refused) == (SHIPPED, model, reason)
     assert found.recognised == 1 and found.made is shipped

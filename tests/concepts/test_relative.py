@@ -22,6 +22,7 @@ from vxhelpers.concepts.significance import Verdict
 from vxhelpers.concepts.tcav import TcavSettings, tcav
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import UnknownNameError
+from vxhelpers.figures.report import Metric
 
 
 def along(*rows: list[float], separates: list[bool]):
@@ -78,7 +79,7 @@ PAIRS = PairScores(
 def test_pairs_are_read() -> None:
     assert PAIRS.not_separated == [("*a*", "early")]
     assert PAIRS.not_significant == [("*a*", "early"), ("b", "early")]
-    assert PAIRS.mean_of_last() == pytest.approx(0.5)
+    assert PAIRS.metrics("mean", n=7) == [Metric("mean", 0.5, n=7)]
     assert r"for: \*a\*; away from it for: b." in PAIRS.summary()
     assert "0.60, does not separate" in str(PAIRS.table())
     assert "0.90, p = 0.04: towards" in str(PAIRS.table())
@@ -93,7 +94,7 @@ def test_without_pairs_there_is_nothing_to_say() -> None:
     empty = PairScores((), "sign_count")
     assert empty.table() is None and str(empty) == "There is no pair to compare."
     doubtful = PairScores((pair("a", "late", "not separated", 0.9),), "sign_count")
-    assert np.isnan(doubtful.mean_of_last()) and "for: none; away" in doubtful.summary()
+    assert doubtful.metrics("mean", n=7) == [] and "for: none; away" in doubtful.summary()
 
 
 def cells(seed: int, shift: int) -> list[Clip]:

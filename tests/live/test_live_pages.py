@@ -15,7 +15,7 @@ from servers import READY, RUN, SECONDS, lab, notebook, voila
 CELLS = (
     "import os\nos.environ['VX_CACHE'] = {cache!r}\nfrom vxhelpers import live",
     "live.explore(clips=2)",
-    "live.workbench(amounts=live.Amounts(6, 3, 6), "
+    "live.workbench(amounts=live.SetCounts(6, 3, 6), "
     "source=live.Source('ground truth', ['racket', 'person']))",
     "live.browse(clips=4, randoms=3, groups=3, test=2)",
 )

@@ -18,7 +18,7 @@ from vxhelpers.data.clip import Clip
 from vxhelpers.data.datasets import DataSet, dependence, open_data
 from vxhelpers.errors import InputError
 from vxhelpers.figures.player import Gallery, gallery, player
-from vxhelpers.figures.report import Report, Text, escape_markdown
+from vxhelpers.figures.report import Report, Text, escape_markdown, not_explained
 from vxhelpers.figures.table import Table
 from vxhelpers.io.cache import Store
 from vxhelpers.models import samples, zoo
@@ -29,7 +29,7 @@ LOOKED_AT = 40  # clips in which objects are looked for
 
 
 @dataclass(frozen=True)
-class Amounts:
+class SetCounts:
     """Clips a concept, random sets, and clips to be scored; clips in which objects are sought."""
 
     count: int = 30
@@ -158,17 +158,13 @@ class AtHand(Report):
             f" recognises {self.recognised} of them. {dependence(list(self.scoring.rows), [])} Of "
             f"the tracks: {self.made.review}."
         )
-        if self.refused:
-            text = (
-                "**No concepts could be made of the class that was asked for: "
-                f"{escape_markdown(self.refused)}. What follows is the stage's *{SHIPPED}* with a "
-                f"shipped network instead; it says nothing of the class.**\n\n{text}"
-            )
-        return Text(text)
+        instead = f"the stage's *{SHIPPED}* with a shipped network"
+        warning = not_explained(self.refused, instead=instead)
+        return Text(f"{warning}\n\n{text}" if warning else text)
 
 
 def at_hand(
-    data: DataSet, model: zoo.Model, action: str, source: Source, amounts: Amounts, *, seed: int
+    data: DataSet, model: zoo.Model, action: str, source: Source, amounts: SetCounts, *, seed: int
 ) -> AtHand:
     """Make or read the concept sets of a class.
 
@@ -200,7 +196,7 @@ def _shipped() -> zoo.Model:
 
 
 def _made(
-    data: DataSet, action: str, source: Source, amounts: Amounts, store: Store, seed: int
+    data: DataSet, action: str, source: Source, amounts: SetCounts, store: Store, seed: int
 ) -> ConceptFolder:
     if source.concepts is not None:
         return make.read(source.concepts)

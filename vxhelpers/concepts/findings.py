@@ -9,7 +9,7 @@ from vxhelpers.checks import known
 from vxhelpers.concepts.significance import PHRASES, Verdict
 from vxhelpers.concepts.solvers import Solver
 from vxhelpers.errors import UnknownNameError
-from vxhelpers.figures.report import Report, Text, escape_markdown
+from vxhelpers.figures.report import Metric, Report, Text, escape_markdown
 from vxhelpers.figures.table import Cell, Interval, Table, table
 
 if TYPE_CHECKING:
@@ -231,22 +231,17 @@ class Assessment(Report):
         """The finding with the largest effect of either sign, of those that separate if any do."""
         return max(self.findings, key=lambda f: (f.cav.separates, abs(f.score.effect)))
 
-    def metrics(self) -> dict[str, dict[str, float]]:
-        """Numbers of the strongest push towards the class, chosen after the fact; none if none.
-
-        Name to ``value``, and ``low`` and ``high`` where there is an interval.
-        """
+    def metrics(self) -> list[Metric]:
+        """Numbers of the strongest push towards the class, chosen after the fact; none if none."""
         sure = [f.score for f in self.findings if f.cav.separates]
         if not sure:
-            return {}
-        best, n = max(sure, key=lambda score: score.effect), {"n": self.clips}
-        own = dict(zip(("value", "low", "high"), best.interval, strict=True))
-        low, high = best.band
-        return {
-            "TCAV score, best concept": own | n,
-            "TCAV score, random concepts": {"value": (low + high) / 2, "low": low, "high": high},
-            "TCAV effect, best concept": {"value": best.effect} | n,
-        }
+            return []
+        best = max(sure, key=lambda score: score.effect)
+        return [
+            Metric("TCAV score, best concept", *best.interval, n=self.clips),
+            Metric("TCAV score, random concepts", sum(best.band) / 2, *best.band),
+            Metric("TCAV effect, best concept", best.effect, n=self.clips),
+        ]
 
     def table(self) -> Table | None:
         """Score, random concepts' scores, effect, accuracy and verdict of every finding."""

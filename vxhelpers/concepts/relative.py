@@ -20,7 +20,7 @@ from vxhelpers.concepts.significance import PHRASES, Verdict, judge
 from vxhelpers.concepts.solvers import FROM_ORIGIN, Solver
 from vxhelpers.concepts.tcav import NOT_VALIDATED, Tcav
 from vxhelpers.errors import InputError, UnknownNameError
-from vxhelpers.figures.report import Report, Text, escape_markdown
+from vxhelpers.figures.report import Metric, Report, Text, escape_markdown
 from vxhelpers.figures.table import Interval, Table, table
 from vxhelpers.stats import mean_interval, wilson
 
@@ -276,11 +276,11 @@ class PairScores(Report):
             limits=limits,
         )
 
-    def mean_of_last(self) -> float:
-        """Mean score in the last layer of the pairs that separate there; NaN if none does."""
-        last = [f for f in self.scores if f.layer == self.layers[-1:][0]]
+    def metrics(self, name: str, *, n: int) -> list[Metric]:
+        """Mean score in the last layer of the pairs that separate there, from n clips, if any."""
+        last = [f for f in self.scores if f.layer == self.layers[-1]]
         values = [f.score[0] for f in last if f.verdict.outcome != "not separated"]
-        return float(np.mean(values)) if values else float("nan")
+        return [Metric(name, float(np.mean(values)), n=n)] if values else []
 
     def table(self) -> Table | None:
         """Score, corrected p and outcome by pair and layer."""

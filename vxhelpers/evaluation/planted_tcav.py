@@ -40,7 +40,7 @@ Key = tuple[str, str]  # task and weights
 
 
 @dataclass(frozen=True)
-class Material:
+class PlantedSets:
     """Concept clips of a task, and clips of its class to be scored.
 
     Parameters
@@ -61,7 +61,7 @@ class Material:
     clips: Sequence[Clip]
 
 
-def material(task: str, *, count: int, scoring: int, seed: int, store: Store) -> Material:
+def planted_sets(task: str, *, count: int, scoring: int, seed: int, store: Store) -> PlantedSets:
     """Cut a task's concept clips along the stage's own boxes: here the method is tested."""
     data = open_data(f"stage:{task}")
     made = make(
@@ -71,7 +71,7 @@ def material(task: str, *, count: int, scoring: int, seed: int, store: Store) ->
     sets = {item.name: [*item.clips] for item in made.sets.values()}
     for kind in ("dynamic", "static"):
         sets[f"others {kind}"] = sets[f"random {kind} 00"] + sets[f"random {kind} 01"]
-    return Material(task, tuple(data.labels), sets, [data.clip(row) for row in made.scoring])
+    return PlantedSets(task, tuple(data.labels), sets, [data.clip(row) for row in made.scoring])
 
 
 def ask_all(
@@ -92,7 +92,7 @@ def ask_all(
     """
     store = Store()
     given = {
-        task: material(task, count=count, scoring=scoring, seed=seed, store=store)
+        task: planted_sets(task, count=count, scoring=scoring, seed=seed, store=store)
         for task in CLASSES
     }
     answers = {
@@ -104,7 +104,7 @@ def ask_all(
 
 
 def ask(
-    given: Material,
+    given: PlantedSets,
     weights: str,
     *,
     layers: Sequence[str],

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vxhelpers.concept_sets.at_hand import Amounts, Source
+from vxhelpers.concept_sets.at_hand import SetCounts, Source
 from vxhelpers.errors import InputError
 from vxhelpers.io.files import asset
 from vxhelpers.live.browser_view import browse
@@ -15,7 +15,7 @@ from vxhelpers.live.workbench_view import workbench
 if TYPE_CHECKING:
     from anywidget import AnyWidget
 
-__all__ = ["Amounts", "Source", "browse", "explore", "review", "workbench"]
+__all__ = ["SetCounts", "Source", "browse", "explore", "review", "workbench"]
 
 
 def review(

@@ -13,7 +13,7 @@ import numpy as np
 from vxhelpers.attribution.gradcam import volume_layers
 from vxhelpers.attribution.registry import pixels
 from vxhelpers.concept_sets import make
-from vxhelpers.concept_sets.at_hand import Amounts, Source
+from vxhelpers.concept_sets.at_hand import SetCounts, Source
 from vxhelpers.concept_sets.crops import Kind
 from vxhelpers.concept_sets.groups import groups
 from vxhelpers.concept_sets.tracking import TRUTH
@@ -43,7 +43,7 @@ LAYERS = 4  # the last ones with space and time, as in the chapter
 
 
 SOURCE = Source(TRUTH)
-AMOUNTS = Amounts(16, 8, 20)
+AMOUNTS = SetCounts(16, 8, 20)
 
 
 @shown
@@ -55,7 +55,7 @@ def workbench(
     model: str = "stage_r3d",
     weights: str | None = "tennis",
     source: Source = SOURCE,
-    amounts: Amounts = AMOUNTS,
+    amounts: SetCounts = AMOUNTS,
     seed: int = 0,
 ) -> Any:
     """Drop and add concept clips, choose solver, layers and random sets; scores follow.
