@@ -13,7 +13,7 @@ from reviewing import BROKEN, IDS, concept_folder, rows
 from vxhelpers.data.clip import Clip
 from vxhelpers.data.video import write_clip
 from vxhelpers.errors import InputError, UnknownNameError
-from vxhelpers.live.review import MOST_FRAMES, Desk
+from vxhelpers.live.review_desk import MOST_FRAMES, Desk
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from browser import visited
 from reviewing import BROKEN, IDS, concept_folder, rows
 
 from vxhelpers.errors import InputError
-from vxhelpers.live.review import Desk
+from vxhelpers.live.review_desk import Desk
 from vxhelpers.live.review_server import serving
 
 JSON = {"Content-Type": "application/json"}

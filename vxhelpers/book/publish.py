@@ -118,7 +118,7 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
         text = text.replace(STATUS, contents.status(runs, once=single)).replace(
             CARDS, shipped_cards()
         )
-        if reference.LISTED.search(text):
+        if reference.MODULES in text:
             text, below[page.stem] = reference.write(staged, text)
         (staged / page.name).write_text(text, encoding="utf-8")
     titles = {}

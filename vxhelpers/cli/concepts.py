@@ -185,7 +185,7 @@ def review(
     Examples: `vx concepts review golf_concepts` ·
     `vx concepts review my_clips --reviewer Anna --no-browser --port 8123`
     """
-    from vxhelpers.live.review import Desk
+    from vxhelpers.live.review_desk import Desk
     from vxhelpers.live.review_server import serving
 
     desk = Desk(folder, concepts=concept, everything=everything, reviewer=reviewer)

@@ -21,7 +21,7 @@ from vxhelpers.figures.charts import GREY, WIDTH, Interval
 from vxhelpers.figures.colours import PALETTE, Array
 from vxhelpers.figures.filmstrips import STYLE, Illustration
 
-Table = Mapping[str, Mapping[str, Interval]]  # series (a concept) to place (a layer) to its score
+Scores = Mapping[str, Mapping[str, Interval]]  # series (a concept) to place (a layer) to its score
 
 PALE = "#dfe3e7"
 EMPTY = "grey: does not separate"
@@ -31,7 +31,7 @@ _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---")
 
 @matplotlib.rc_context(STYLE)
 def bars(
-    scores: Table,
+    scores: Scores,
     *,
     units: str,
     doubtful: Collection[tuple[str, str]] = (),
@@ -86,7 +86,7 @@ def bars(
 
 @matplotlib.rc_context(STYLE)
 def curves(
-    scores: Table,
+    scores: Scores,
     *,
     units: str,
     doubtful: Collection[tuple[str, str]] = (),
@@ -281,7 +281,7 @@ def _fill(k: int) -> dict[str, Any]:
     return {"fc": PALETTE[k % len(PALETTE)], "ec": "white", "hatch": _HATCHES[k % len(_HATCHES)]}
 
 
-def _places(scores: Table, doubtful: Collection[tuple[str, str]]) -> list[str]:
+def _places(scores: Scores, doubtful: Collection[tuple[str, str]]) -> list[str]:
     """All places in order, after the scores were checked."""
     places = list(dict.fromkeys(place for row in scores.values() for place in row))
     if not places:
@@ -299,7 +299,7 @@ def _places(scores: Table, doubtful: Collection[tuple[str, str]]) -> list[str]:
 def _finish(
     figure: Figure,
     ax: Axes,
-    scores: Table,
+    scores: Scores,
     handles: list[Any],
     *,
     line: tuple[str, float] | None,
@@ -322,7 +322,7 @@ def _finish(
 
 def _description(
     units: str,
-    scores: Table,
+    scores: Scores,
     doubtful: Collection[tuple[str, str]],
     line: tuple[str, float] | None,
     doubt: str,

@@ -9,7 +9,7 @@ from vxhelpers.errors import InputError
 from vxhelpers.io.files import asset
 from vxhelpers.live.browser_view import browse
 from vxhelpers.live.explorer_view import explore
-from vxhelpers.live.review import Desk
+from vxhelpers.live.review_desk import Desk
 from vxhelpers.live.workbench_view import workbench
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def review(
     Parameters
     ----------
     folder, concepts, everything, reviewer
-        As for :class:`vxhelpers.live.review.Desk`.
+        As for :class:`vxhelpers.live.review_desk.Desk`.
 
     Raises
     ------

@@ -18,7 +18,7 @@ from typing import Any
 
 from vxhelpers.errors import InputError
 from vxhelpers.io.files import asset
-from vxhelpers.live.review import Desk
+from vxhelpers.live.review_desk import Desk
 
 ADDRESS = "127.0.0.1"
 _MOST_BYTES = 8192

@@ -8,16 +8,16 @@ lead nowhere.
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from vxhelpers.errors import UnknownNameError
 from vxhelpers.io.code_digest import PACKAGE
 
-LISTED = re.compile(r"<!-- vx:modules (?P<names>[\w. \n]+?)-->")
-REST = "<!-- vx:other-modules -->"
+MODULES = "<!-- vx:modules -->"
+# As ARCHITECTURE.md has them, after what stands alone.
+ROOMS = tuple("data figures models attribution concepts concept_sets book stce evaluation live".split())
 _ARGUMENTS = re.compile(r'<span class="sig-paren">\(</span>\s*<dl>.*?</dl>', re.DOTALL)
 _LONGEST = 88  # characters of a constant's value that is still shown
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -29,7 +29,7 @@ def modules() -> dict[str, Path]:
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
         name = ".".join(part for part in parts if part != "__init__")
-        if name and not re.search(r"(^|[._])(cli|_\w+)$", name):
+        if name and not re.search(r"^cli\b|(^|[._])_\w+$", name):
             found[name] = path
     return found
 
@@ -42,38 +42,32 @@ def write(folder: Path, text: str) -> tuple[str, list[str]]:
     folder
         Where pages go, as ``api/NAME.rst``.
     text
-        Markdown of the leading page: ``<!-- vx:modules NAME NAME -->`` becomes a table of these
-        modules and what each is for, ``<!-- vx:other-modules -->`` one of those that are not named.
+        Markdown of the leading page: ``<!-- vx:modules -->`` becomes a section for each folder of
+        the package, with a table of its modules and what each is for.
 
     Returns
     -------
     str, list of str
-        The markdown, and the documents in the order of the modules on the page.
-
-    Raises
-    ------
-    UnknownNameError
-        If the page names a module that there is not.
+        The Markdown, and the documents in the order of the modules on the page.
     """
-    paths = modules()
-    named = [name for match in LISTED.finditer(text) for name in match["names"].split()]
-    for name in named:
-        if name not in paths:
-            raise UnknownNameError("module", name, paths)
-    order = [*dict.fromkeys(named), *(name for name in paths if name not in named)]
-    trees = {name: ast.parse(paths[name].read_text(encoding="utf-8")) for name in order}
-    told = {name: _job(ast.get_docstring(tree) or "") for name, tree in trees.items()}
+    trees = {name: ast.parse(path.read_text("utf-8")) for name, path in modules().items()}
     (folder / "api").mkdir(parents=True, exist_ok=True)
-    for name, text_ in pages(trees).items():
-        (folder / "api" / f"{name}.rst").write_text(text_, encoding="utf-8")
+    for name, page in pages(trees).items():
+        (folder / "api" / f"{name}.rst").write_text(page, encoding="utf-8")
+    jobs = {name: _job(ast.get_docstring(tree) or "") for name, tree in trees.items()}
+    rooms: dict[str, list[str]] = {}
+    for name in trees:
+        room = name.split(".")[0]
+        rooms.setdefault(room if room in ROOMS or room == "io" else "", []).append(name)
+    order = [room for room in ("", "io", *ROOMS) if room in rooms]
 
-    def table(names: Sequence[str]) -> str:
-        rows = [f"| {{doc}}`{name} <api/{name}>` | {told[name]} |" for name in names]
-        return "\n".join(["| module | job |", "|---|---|", *rows])
+    def section(room: str) -> str:
+        rows = [f"| {{doc}}`{name} <api/{name}>` | {jobs[name]} |" for name in rooms[room]]
+        title = f"`{room}`: {jobs[room][:1].lower()}{jobs[room][1:]}" if room else "Shared"
+        return "\n".join([f"## {title}", "", "| module | job |", "|---|---|", *rows])
 
-    text = LISTED.sub(lambda match: table(match["names"].split()), text)
-    text = text.replace(REST, table([name for name in order if name not in named]))
-    return text, [f"api/{name}" for name in order]
+    text = text.replace(MODULES, "\n\n".join(map(section, order)))
+    return text, [f"api/{name}" for room in order for name in rooms[room]]
 
 
 def pages(trees: Mapping[str, ast.Module]) -> dict[str, str]:
