@@ -40,13 +40,10 @@ from vxhelpers.concepts.cav import fit as fit_vectors
 from vxhelpers.concepts.directional_derivatives import derivatives
 from vxhelpers.data import stage
 from vxhelpers.data.clip import Clip
+from vxhelpers.data.segmentation.metrics import boundary_recall, undersegmentation_error
 from vxhelpers.data.segmentation.slic import slic
-from vxhelpers.data.segmentation.supervoxels import (
-    STANDARD,
-    boundary_recall,
-    undersegmentation_error,
-)
-from vxhelpers.data.stage import Scene
+from vxhelpers.data.segmentation.supervoxels import STANDARD
+from vxhelpers.data.stage.scene import Scene
 from vxhelpers.io.cache import Store
 from vxhelpers.models import zoo
 from vxhelpers.stce import discovery

@@ -65,9 +65,10 @@ from vxhelpers.data.datasets import open_data
 from vxhelpers.data.manifest import Row
 from vxhelpers.data.sampling import view
 from vxhelpers.data.splits import check_disjoint, video_of
-from vxhelpers.data.stage import INSTANCES
+from vxhelpers.data.stage.scene import INSTANCES
 from vxhelpers.errors import InputError
 from vxhelpers.figures import charts, filmstrips, player
+from vxhelpers.figures.detections import detections
 from vxhelpers.figures.report import escape_markdown
 from vxhelpers.io.cache import Store
 from vxhelpers.models import evaluate, samples, zoo
@@ -99,7 +100,7 @@ middle = [
     (row, found.at(found.length // 2))
     for row, found in zip(rows[:4], seen, strict=False)
 ]
-filmstrips.detections(
+detections(
     [data.clip(row).frames[found.length // 2] for row, found in middle],
     [found.boxes for _, found in middle],
     [[found.names[k] for k in found.labels] for _, found in middle],

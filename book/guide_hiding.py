@@ -40,7 +40,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from IPython.display import Markdown
-from vxhelpers.attribution import perturbation, registry
+from vxhelpers.attribution import perturbation, registry, surrogate
 from vxhelpers.data import provenance
 from vxhelpers.data.datasets import open_data
 from vxhelpers.evaluation import compare, map_similarity
@@ -104,8 +104,8 @@ box = {"window": (2, 4, 2), "strides": (2, 4, 2)}
 draws = {"rng": np.random.default_rng(seed), "samples": 200, "target": "red"}
 toys = {
     "occlusion": perturbation.occlusion(toy, red, target="red", **box),
-    "kernel SHAP": perturbation.kernel_shap(toy, red, segments=sides, **draws),
-    "LIME": perturbation.lime(toy, red, segments=sides, **draws),
+    "kernel SHAP": surrogate.kernel_shap(toy, red, segments=sides, **draws),
+    "LIME": surrogate.lime(toy, red, segments=sides, **draws),
 }
 
 # %% tags=["hide-input"]

@@ -63,6 +63,7 @@ from vxhelpers.stce import curve_report as reports
 from vxhelpers.stce.coverage import agreement, coverage, fits
 from vxhelpers.stce.discovery import discover
 from vxhelpers.stce.features import SMALL, STANDARD, Computation, Recipe, cut
+from vxhelpers.stce.fit_report import FitReport
 from vxhelpers.stce.recorded import FailuresReport, RecordedStudy
 from vxhelpers.stce.score import ScoringSettings, importance, score, stce_score
 
@@ -469,7 +470,7 @@ score_charts.bars(
 )
 
 # %% tags=["hide-input"]
-report.FitReport(fit)
+FitReport(fit)
 
 # %% [markdown]
 # ## Does it find what was planted?

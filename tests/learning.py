@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from vxhelpers.models import zoo
-from vxhelpers.models.training.dataset import ClipSet
+from vxhelpers.models.training.clip_set import ClipSet
 from vxhelpers.models.training.presets import PRESETS
 
 NAMES = ("left", "right")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vxhelpers.concept_sets.detector import Detections, Detector
+from vxhelpers.concept_sets.detections import Detections
+from vxhelpers.concept_sets.detector import Detector
 from vxhelpers.data.clip import Clip
 from vxhelpers.data.manifest import Manifest, Row, write
 from vxhelpers.data.video import write_clip

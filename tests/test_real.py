@@ -12,7 +12,8 @@ from vxhelpers.attribution import gradcam
 from vxhelpers.concept_sets.detector import check_labels, detect, load_detector
 from vxhelpers.concept_sets.tracking import track
 from vxhelpers.data.datasets import open_data
-from vxhelpers.data.scan import scan, verify, write_beside
+from vxhelpers.data.scan import scan, write_beside
+from vxhelpers.data.verify import verify
 from vxhelpers.data.video import read_clip
 from vxhelpers.errors import InputError, UnknownNameError, WeightsError
 from vxhelpers.models import samples, zoo

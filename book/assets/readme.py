@@ -7,7 +7,7 @@ from matplotlib import rc_context
 from vxhelpers.attribution import gradcam
 from vxhelpers.data.datasets import open_data
 from vxhelpers.evaluation import localisation
-from vxhelpers.figures import filmstrips
+from vxhelpers.figures import filmstrips, illustration
 from vxhelpers.models import samples, zoo
 
 data, net = open_data("stage:tennis"), zoo.load("stage_r3d", weights="tennis")
@@ -26,7 +26,7 @@ relevance = gradcam.upsample_map(maps[best : best + 1], found.pixels.shape[1:4])
 strip = filmstrips.overlay_filmstrip(
     found.pixels[best], {"layer3": relevance}, fps=found.fps[best], units="Grad-CAM"
 )
-with rc_context(filmstrips.STYLE):
+with rc_context(illustration.STYLE):
     strip.figure.savefig(
         Path(__file__).with_suffix(".webp"),
         dpi=170,

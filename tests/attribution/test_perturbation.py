@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from toys import Deep3d, Linear3d, assert_same, clips, toy_model
 
 from vxhelpers.attribution.base import seeded
-from vxhelpers.attribution.perturbation import kernel_shap, lime, occlusion, rise
+from vxhelpers.attribution.perturbation import occlusion, rise
+from vxhelpers.attribution.surrogate import kernel_shap, lime
 from vxhelpers.data import sampling, stage
 from vxhelpers.data.segmentation.supervoxels import segment
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError

@@ -19,6 +19,7 @@ import pytest
 from light import left_by
 
 from vxhelpers.book import cluster, results, runs
+from vxhelpers.book import workers as checked
 from vxhelpers.book.run_config import Slurm
 from vxhelpers.errors import RunError
 from vxhelpers.io.code_digest import PACKAGE
@@ -142,7 +143,7 @@ def job(tmp_path: Path) -> runs.Job:
 
 
 def test_a_worker_that_has_everything_is_taken(job: runs.Job) -> None:
-    (said,) = cluster.check_workers(_Asked(), [job]).values()
+    (said,) = checked.check_workers(_Asked(), [job]).values()
     assert said["threads"] == 1 and said["cores"]
     assert not list(job.out.iterdir())
 
@@ -159,7 +160,7 @@ def test_what_a_worker_lacks_is_named_before_the_work(
     job: runs.Job, said: dict[str, Any], error: str
 ) -> None:
     with pytest.raises(RunError, match=error):
-        cluster.check_workers(_Asked(**said), [job])
+        checked.check_workers(_Asked(**said), [job])
     assert not list(job.out.iterdir())
 
 
@@ -172,23 +173,23 @@ def test_data_and_folders_that_a_worker_does_not_see_are_missing(
     weights.write_text("")
     target = replace(job.target, action="yoga", dataset=str(manifest), weights=str(weights))
     with pytest.raises(RunError, match=r"has no \S+b\.mp4$"):
-        cluster.check_workers(_Asked(), [replace(job, target=target)])
+        checked.check_workers(_Asked(), [replace(job, target=target)])
     (tmp_path / "b.mp4").write_text("")
-    assert cluster.check_workers(_Asked(), [replace(job, target=target)])
-    look = cluster._look
+    assert checked.check_workers(_Asked(), [replace(job, target=target)])
+    look = checked._look
     elsewhere = tmp_path / "elsewhere" / "token"
     monkeypatch.setattr(
-        cluster, "_look", lambda _, *more, **worker: look(str(elsewhere), *more, **worker)
+        checked, "_look", lambda _, *more, **worker: look(str(elsewhere), *more, **worker)
     )
     with pytest.raises(RunError, match="the build folder, which all must share"):
-        cluster.check_workers(_Asked(), [job])
+        checked.check_workers(_Asked(), [job])
 
 
 def test_no_worker_is_an_error(job: runs.Job) -> None:
     client = _Asked()
     client.run = lambda *_, **__: {}  # type: ignore[method-assign]
     with pytest.raises(RunError, match="tcp://head:8786: no worker; start one"):
-        cluster.check_workers(client, [job])
+        checked.check_workers(client, [job])
 
 
 def test_workers_have_gpus_and_cores_of_their_own(
@@ -196,18 +197,18 @@ def test_workers_have_gpus_and_cores_of_their_own(
 ) -> None:
     one = {"host": "a", "gpus": ("0",), "cores": tuple(range(8))}
     two = one | {"gpus": ("1",)}
-    assert cluster._shared_gpus({"x": one, "y": two, "z": one | {"host": "b"}}) == []
-    (text,) = cluster._shared_gpus({"x": one, "y": one})
+    assert checked._shared_gpus({"x": one, "y": two, "z": one | {"host": "b"}}) == []
+    (text,) = checked._shared_gpus({"x": one, "y": one})
     assert "host a: 2 workers share GPU 0" in text
     assert cluster._threads({"x": one, "y": two}) == 4
     assert cluster._threads({"x": one, "y": one | {"cores": (8, 9, 10)}}) == 3
-    monkeypatch.setattr(cluster, "_GPUS", tmp_path)
-    assert cluster._visible_gpus() == ()
+    monkeypatch.setattr(checked, "_GPUS", tmp_path)
+    assert checked._visible_gpus() == ()
     (tmp_path / "0000:01").mkdir()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert cluster._visible_gpus() == ("0",)
+    assert checked._visible_gpus() == ("0",)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    assert cluster._visible_gpus() == ("3",)
+    assert checked._visible_gpus() == ("3",)
 
 
 SBATCH = """#!/bin/sh

@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from vxhelpers.concept_sets import detector, yolo
-from vxhelpers.concept_sets.detector import Detections, check_labels, detect, load_detector
+from vxhelpers.concept_sets.detections import Detections
+from vxhelpers.concept_sets.detector import check_labels, detect, load_detector
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError, UnknownNameError, WeightsError
 from vxhelpers.io.cache import Store

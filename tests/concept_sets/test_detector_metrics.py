@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from vxhelpers.concept_sets import detector_metrics
-from vxhelpers.concept_sets.detector import Detections
+from vxhelpers.concept_sets.detections import Detections
 from vxhelpers.concept_sets.detector_metrics import measure, truth
 from vxhelpers.data import stage
+from vxhelpers.data.stage.scene import INSTANCES
 
 
 class _Answers:
@@ -26,7 +27,7 @@ class _Answers:
         table = np.array([row for row in self.change(rows)], float).reshape(-1, 7)
         return Detections(
             table[:, 0].astype(np.int64), table[:, 1:5].astype(np.float32),
-            table[:, 5].astype(np.float32), table[:, 6].astype(np.int64), stage.INSTANCES,
+            table[:, 5].astype(np.float32), table[:, 6].astype(np.int64), INSTANCES,
             len(clip), clip.frames.shape[1:3], clip.source, "answers",
         )  # fmt: skip
 
@@ -65,7 +66,7 @@ def test_misses_repetitions_and_slips_count_against_it(scenes, monkeypatch):
                 for t, x0, y0, x1, y1, c, k in rows]  # fmt: skip
 
     def renamed(rows):
-        return [(*row[:6], (row[6] + 1) % len(stage.INSTANCES)) for row in rows]
+        return [(*row[:6], (row[6] + 1) % len(INSTANCES)) for row in rows]
 
     def unsure(rows):
         return [(*row[:5], 0.2, row[6]) for row in rows]

@@ -17,6 +17,7 @@ from vxhelpers.concept_sets.detector import SHIPPED, detect, load_detector
 from vxhelpers.concept_sets.detector_metrics import measure, truth
 from vxhelpers.concept_sets.detector_training import train_detector
 from vxhelpers.data import stage
+from vxhelpers.data.stage.scene import INSTANCES
 from vxhelpers.errors import InputError, WeightsError
 from vxhelpers.io.files import sha256
 
@@ -60,7 +61,7 @@ def test_training_writes_weights_and_card_and_nothing_else(trained):
     assert card["versions"]["ultralytics"] and card["train_seconds"] > 0
     assert card["images"] == {"train": 16, "val": 8} and len(card["curves"]) == 1
     assert card["boxes"]["train"]["person"] >= 16 and card["best_epoch"] == 1
-    assert set(card["test"]["labels"]) == set(stage.INSTANCES) and card["test"]["frames"] == 80
+    assert set(card["test"]["labels"]) == set(INSTANCES) and card["test"]["frames"] == 80
     assert np.isfinite([v for row in card["curves"] for v in row.values()]).all()
 
 
@@ -72,7 +73,7 @@ def test_the_file_is_half_precision_without_a_pickle_and_loads(trained):
     before = torch.get_rng_state()
     detector = load_detector(folder / "tiny.safetensors", device="cpu")
     assert torch.equal(before, torch.get_rng_state())
-    assert detector.names == stage.INSTANCES and detector.image_size == (64, 64)
+    assert detector.names == INSTANCES and detector.image_size == (64, 64)
     assert detector.digest == card["file"]["sha256"]
 
 
@@ -113,7 +114,7 @@ def test_pictures_and_labels_are_what_the_renderer_knows(tmp_path):
     counts = detector_training._write_pictures(tmp_path, "val", 9, seed=3, progress=False)
     pictures = sorted((tmp_path / "images/val").iterdir())
     assert len(pictures) == 9  # the last scene gives one
-    seen = dict.fromkeys(stage.INSTANCES, 0)
+    seen = dict.fromkeys(INSTANCES, 0)
     for path in pictures:
         number, frame = map(int, path.stem.split("_"))
         task = list(stage.TASKS)[number % 5]
@@ -128,7 +129,7 @@ def test_pictures_and_labels_are_what_the_renderer_knows(tmp_path):
         )
         assert np.allclose(corners * 112, [box for _, box in true], atol=1e-3)
         for place, _ in true:
-            seen[stage.INSTANCES[place]] += 1
+            seen[INSTANCES[place]] += 1
     assert counts == seen
 
 
@@ -141,7 +142,7 @@ def test_the_shipped_detector_is_what_its_card_says():
         "vx concepts train-detector --out vxhelpers/concept_sets/detectors/stage"
     )
     assert card["commit"] and not card["commit"].endswith("+") and card["hardware"]
-    assert tuple(card["labels"]) == stage.INSTANCES
+    assert tuple(card["labels"]) == INSTANCES
     for label, least in ASKED.items():
         row = card["test"]["labels"][label]
         assert row["precision"] >= least and row["recall"] >= least, label
@@ -149,7 +150,7 @@ def test_the_shipped_detector_is_what_its_card_says():
 
 def test_the_shipped_detector_does_on_unseen_scenes_what_its_card_says():
     detector = load_detector("stage", device="cpu")
-    assert detector.names == stage.INSTANCES and str(detector).startswith("stage@")
+    assert detector.names == INSTANCES and str(detector).startswith("stage@")
     others = [stage.render(task, "test", 200 + k) for task in stage.TASKS for k in range(3)]
     rows = measure(detector, others)["labels"]
     recorded = json.loads(CARD.read_text())["test"]["labels"]

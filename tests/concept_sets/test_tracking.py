@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from vxhelpers.concept_sets.detector import Detections, detect, load_detector
+from vxhelpers.concept_sets.detections import Detections
+from vxhelpers.concept_sets.detector import detect, load_detector
 from vxhelpers.concept_sets.track_metrics import quality
 from vxhelpers.concept_sets.tracking import (
     REASONS,

@@ -14,7 +14,8 @@ from vxhelpers.cli import app
 from vxhelpers.data import manifest, stage
 from vxhelpers.data.datasets import dependence, open_data, render_stage
 from vxhelpers.data.manifest import Manifest, Row
-from vxhelpers.data.scan import Problem, _windows, scan, verify, write_beside
+from vxhelpers.data.scan import _windows, scan, write_beside
+from vxhelpers.data.verify import Problem, verify
 from vxhelpers.data.video import read_clip
 from vxhelpers.errors import InputError, ManifestError, UnknownNameError, VideoError
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from vxhelpers.data.stage import INSTANCES, KTH_SUBJECTS, TASKS, TOOLS, Instance, manifest, render
+from vxhelpers.data.stage import KTH_SUBJECTS, TASKS, TOOLS, manifest, render
 from vxhelpers.data.stage.actor import Body, make_body, reach
+from vxhelpers.data.stage.scene import INSTANCES, Instance
 from vxhelpers.errors import InputError, UnknownNameError
 
 

@@ -9,16 +9,10 @@ from toys import Cells, toy_model
 from vxhelpers.attribution.registry import attribute
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError, UnknownNameError
-from vxhelpers.evaluation import planted_concepts
+from vxhelpers.evaluation import planted_concepts, planted_stce
 from vxhelpers.evaluation.planted import Trial
-from vxhelpers.evaluation.planted_concepts import (
-    Alignments,
-    aligned,
-    explained,
-    lines,
-    painted,
-    stce_map,
-)
+from vxhelpers.evaluation.planted_concepts import Alignments, aligned, lines
+from vxhelpers.evaluation.planted_stce import explained, painted, stce_map
 from vxhelpers.models import zoo
 from vxhelpers.stce.features import Recipe
 
@@ -32,7 +26,7 @@ def _rng() -> np.random.Generator:
 @pytest.fixture
 def by_hand(monkeypatch):
     monkeypatch.setattr("vxhelpers.stce.features.segment", blocks.segment)
-    monkeypatch.setattr("vxhelpers.evaluation.planted_concepts.segment", blocks.segment)
+    monkeypatch.setattr("vxhelpers.evaluation.planted_stce.segment", blocks.segment)
 
 
 @pytest.fixture
@@ -95,7 +89,7 @@ def test_concepts_are_found_in_training_clips_of_the_class(static, monkeypatch) 
         asked.append((label, [c.source for c in clips], [c.source for c in randoms]))
         return InputError("too few")
 
-    monkeypatch.setattr(planted_concepts, "explained", note)
+    monkeypatch.setattr(planted_stce, "explained", note)
     method = stce_map([static], rng=_rng(), clips=3, randoms=2)
     ((label, mine, others),) = asked
     assert label == "racket on court" and len(mine) == 3 and len(others) == 2

@@ -13,6 +13,7 @@ from PIL import Image
 from vxhelpers.errors import InputError, NotFiniteError
 from vxhelpers.figures import charts, filmstrips
 from vxhelpers.figures.colours import DESATURATE, LEVELS, Scale, blend, scale_of
+from vxhelpers.figures.detections import detections
 
 T, H, W = 7, 24, 32
 CURVES = {"train_loss": [1.0, 0.5], "val_loss": [1.1, 0.6], "val_accuracy": [0.4, 0.9]}
@@ -47,7 +48,7 @@ def found(clip, name="name", **options):
         np.empty((0, 4)),
     ]
     labels = [[name, "ball", "ball"], []]
-    return filmstrips.detections(clip[:2], boxes, labels, [[0.97, 0.1, 0.5], []], **options)
+    return detections(clip[:2], boxes, labels, [[0.97, 0.1, 0.5], []], **options)
 
 
 PATH = np.array([[0.2, 0.5], [0.4, 0.5], [0.4, 0.25]])
@@ -233,7 +234,7 @@ def test_texts_beside_boxes_stay_on_the_picture_and_off_each_other(columns):
     corners = np.array([[0, 0, 9, 9], [0, 0, 112, 112], [100, 100, 112, 112], [40, 40, 60, 60]])
     boxes = np.repeat(corners, 3, axis=0)  # the same box three times over
     labels = ["person", "racket", "ball"] * 4
-    shown = filmstrips.detections(
+    shown = detections(
         [frame] * columns, [boxes] * columns, [labels] * columns, [[0.5] * 12] * columns,
         columns=columns,
     )  # fmt: skip
@@ -338,9 +339,9 @@ def test_figures_repeat_exactly_and_leave_no_state_behind(clip, heat):
             InputError,
             "t: mask 'm'",
         ),
-        (lambda c, h: filmstrips.detections([c[0]], [], [], []), InputError, "1 frames need boxes"),
+        (lambda c, h: detections([c[0]], [], [], []), InputError, "1 frames need boxes"),
         (
-            lambda c, h: filmstrips.detections([c[0]], [np.ones((2, 4))], [["a"]], [[0.5]]),
+            lambda c, h: detections([c[0]], [np.ones((2, 4))], [["a"]], [[0.5]]),
             InputError,
             "2 boxes, 1 labels and 1 values",
         ),

@@ -27,7 +27,8 @@ from vxhelpers.attribution.gradients import (
 from vxhelpers.attribution.guided_backpropagation import deconvolution, guided_backprop
 from vxhelpers.attribution.lrp import lrp
 from vxhelpers.attribution.lrp_split import split
-from vxhelpers.attribution.perturbation import kernel_shap, lime, occlusion, rise
+from vxhelpers.attribution.perturbation import occlusion, rise
+from vxhelpers.attribution.surrogate import kernel_shap, lime
 from vxhelpers.data.segmentation.supervoxels import segment
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.models.zoo import Model

@@ -12,7 +12,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vxhelpers.book import chapters, locks, progress, publish, run_config, run_targets, runs
+from vxhelpers.book import (
+    chapters,
+    check_targets,
+    locks,
+    progress,
+    publish,
+    run_config,
+    run_targets,
+    runs,
+)
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.io.code_digest import PACKAGE
 
@@ -190,7 +199,7 @@ def _choose(sources: Path, asked: run_config.Plan) -> list[run_targets.Target]:
     ]
     chosen = [target for one_class in zip(*by_network, strict=True) for target in one_class]
     chosen = list(dict.fromkeys(chosen))
-    run_targets.check(chosen)
+    check_targets.check(chosen)
     return chosen
 
 

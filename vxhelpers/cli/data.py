@@ -150,10 +150,10 @@ def verify(
 
     Examples: `vx data verify kth --root ~/kth` · `vx data verify clips/manifest.csv --root clips`
     """
-    from vxhelpers.data import manifest, scan
+    from vxhelpers.data import manifest, verify
 
     known = manifest.read(name)
-    problems = scan.verify(known, root, progress=_bar("verify"))
+    problems = verify.verify(known, root, progress=_bar("verify"))
     console = Console()
     bad = len({problem.clip_id for problem in problems})
     if problems:

@@ -6,24 +6,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vxhelpers.concept_sets.detector import Detections, Detector, detect
+from vxhelpers.concept_sets.detections import Detections
+from vxhelpers.concept_sets.detector import Detector, detect
 from vxhelpers.concept_sets.yolo import library
-from vxhelpers.data import stage
-from vxhelpers.data.stage import Scene
+from vxhelpers.data.stage.scene import INSTANCES, Scene
 
 LEAST = 2.0  # pixels: a narrower sliver of a thing is not asked for
 CONFIDENCE = 0.25  # at which precision and recall are reported
 
 
 def truth(scene: Scene) -> list[list[tuple[int, npt.NDArray[np.float32]]]]:
-    """What a detector should find in each frame: place in ``stage.INSTANCES``, and the box.
+    """What a detector should find in each frame: place in ``INSTANCES``, and the box.
 
     Boxes are as in ``Scene.instance_boxes``; things of which less than two pixels' width or
     height is in sight are left out.
     """
     wanted: list[list[tuple[int, npt.NDArray[np.float32]]]] = [[] for _ in scene.clip.frames]
     for thing in scene.instances:
-        place = stage.INSTANCES.index(thing.label)
+        place = INSTANCES.index(thing.label)
         for frame, box in zip(wanted, scene.instance_boxes(thing), strict=True):
             if (box[2:] - box[:2] >= LEAST).all():  # false where it is NaN
                 frame.append((place, box))
@@ -63,7 +63,7 @@ def measure(detector: Detector, scenes: Iterable[Scene]) -> dict[str, Any]:
     )[:7]
     average = {int(place): float(value) for place, value in zip(classes, ap[:, 0], strict=True)}
     table = {}
-    for place, label in enumerate(stage.INSTANCES):
+    for place, label in enumerate(INSTANCES):
         true_boxes = wanted.count(place)
         mine = judged[(judged[:, 0] == place) & (judged[:, 1] >= CONFIDENCE)]
         hits = mine[mine[:, 2] >= 0.5]
@@ -86,7 +86,7 @@ def _judge(
     for row, (box, sure, label) in enumerate(
         zip(found.boxes, found.confidence, found.labels, strict=True)
     ):
-        place = stage.INSTANCES.index(found.names[label])
+        place = INSTANCES.index(found.names[label])
         overlaps = [(_iou(box, true[k][1]), k) for k in free if true[k][0] == place]
         overlap, chosen = max(overlaps, default=(0.0, -1))
         judged[row] = place, sure, overlap if overlap >= 0.5 else 0.0

@@ -18,7 +18,7 @@ from vxhelpers.concept_sets.detector import load_detector
 from vxhelpers.concept_sets.detector_metrics import measure, truth
 from vxhelpers.concept_sets.yolo import keeping_environment, keeping_threads, library, narrow_net
 from vxhelpers.data import provenance, stage
-from vxhelpers.data.stage import Scene
+from vxhelpers.data.stage.scene import INSTANCES, Scene
 from vxhelpers.errors import InputError
 from vxhelpers.io.files import replacing, sha256
 
@@ -102,7 +102,7 @@ def train_detector(
         )
     library()
     out = Path(out).with_suffix(".safetensors")
-    started, labels = time.perf_counter(), stage.INSTANCES
+    started, labels = time.perf_counter(), INSTANCES
     counts: dict[str, dict[str, int]] = {}
     with tempfile.TemporaryDirectory(prefix="vx-detector-") as folder, _keeping_state():
         for split, number in (("train", images), ("val", max(8, images // 8))):
@@ -179,7 +179,7 @@ def _write_pictures(
     rng = np.random.default_rng([seed, len(split)])
     for kind in ("images", "labels"):
         (folder / kind / split).mkdir(parents=True)
-    counts = dict.fromkeys(stage.INSTANCES, 0)
+    counts = dict.fromkeys(INSTANCES, 0)
     tasks = list(stage.TASKS)
     for number in _bar(range(-(-count // _A_SCENE)), f"render {split}", progress):
         turn, which = divmod(number, len(tasks))
@@ -193,7 +193,7 @@ def _write_pictures(
             height, width = picture.shape[:2]
             lines = []
             for place, box in true[frame]:
-                counts[stage.INSTANCES[place]] += 1
+                counts[INSTANCES[place]] += 1
                 middle, sides = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
                 values = np.concatenate([middle, sides]) / [width, height, width, height]
                 lines.append(" ".join([str(place), *(f"{value:.6f}" for value in values)]))

@@ -34,7 +34,7 @@ from vxhelpers.concept_sets.settings import Recipe
 from vxhelpers.concept_sets.tracking import TRUTH
 from vxhelpers.data import splits, video
 from vxhelpers.data.datasets import DataSet, Progress
-from vxhelpers.data.stage import INSTANCES
+from vxhelpers.data.stage.scene import INSTANCES
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.io.cache import Store, key
 from vxhelpers.io.files import WriteError, sha256

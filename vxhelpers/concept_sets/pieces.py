@@ -17,7 +17,7 @@ from vxhelpers.data.clip import Clip
 from vxhelpers.data.datasets import DataSet
 from vxhelpers.data.manifest import Row
 from vxhelpers.data.splits import video_of
-from vxhelpers.data.stage import INSTANCES, Scene
+from vxhelpers.data.stage.scene import INSTANCES, Scene
 from vxhelpers.errors import InputError, VideoError
 from vxhelpers.io.cache import Store
 

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vxhelpers.concept_sets.ambiguity import Booleans, Indices, Numbers, doubtful_steps, iou
-from vxhelpers.concept_sets.detector import Detections, Detector, detect
+from vxhelpers.concept_sets.detections import Detections
+from vxhelpers.concept_sets.detector import Detector, detect
 from vxhelpers.concept_sets.tracks import (
     REASONS,
     Dropped,
@@ -32,7 +33,7 @@ from vxhelpers.concept_sets.tracks import (
 )
 from vxhelpers.concept_sets.yolo import library
 from vxhelpers.data.clip import Clip
-from vxhelpers.data.stage import INSTANCES, Scene
+from vxhelpers.data.stage.scene import INSTANCES, Scene
 from vxhelpers.errors import InputError, NotFiniteError, UnknownNameError
 from vxhelpers.io.cache import Store
 
@@ -146,7 +147,7 @@ def true_tracks(
     scene
         From :func:`vxhelpers.data.stage.render`.
     labels
-        Which of :data:`vxhelpers.data.stage.INSTANCES`; all unless told. One that isn't in the
+        Which of :data:`vxhelpers.data.stage.scene.INSTANCES`; all by default. One that isn't in the
         scene has no tracks.
     max_gap, min_frames, min_side, edge
         As in :func:`track`. A thing that is hidden for longer has several tracks.

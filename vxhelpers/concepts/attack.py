@@ -26,7 +26,7 @@ from vxhelpers.models.probe import Target
 from vxhelpers.models.zoo import Model
 
 if TYPE_CHECKING:
-    from vxhelpers.figures.filmstrips import Illustration
+    from vxhelpers.figures.illustration import Illustration
 
 SILENT = 0.9  # held-out accuracy above which nobody would be warned
 

@@ -13,7 +13,7 @@ from vxhelpers.figures.report import Metric, Report, Text, escape_markdown
 from vxhelpers.figures.table import Cell, Interval, Table, table
 
 if TYPE_CHECKING:
-    from vxhelpers.figures.filmstrips import Illustration
+    from vxhelpers.figures.illustration import Illustration
 
 
 @dataclass(frozen=True)

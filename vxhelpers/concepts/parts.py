@@ -13,7 +13,7 @@ from vxhelpers.figures.table import Cell, Table, table
 from vxhelpers.stats import Mean, mean_interval
 
 if TYPE_CHECKING:
-    from vxhelpers.figures.filmstrips import Illustration
+    from vxhelpers.figures.illustration import Illustration
 
 
 ELSEWHERE = "elsewhere"

@@ -25,7 +25,7 @@ from vxhelpers.figures.table import Interval, Table, table
 from vxhelpers.stats import mean_interval, wilson
 
 if TYPE_CHECKING:
-    from vxhelpers.figures.filmstrips import Illustration
+    from vxhelpers.figures.illustration import Illustration
 
 
 UNITS, SHARES = "relative TCAV score", (-0.03, 1.05)

@@ -31,7 +31,7 @@ from vxhelpers.figures.table import Interval, Table, table
 from vxhelpers.stats import Share, bonferroni, wilson
 
 if TYPE_CHECKING:
-    from vxhelpers.figures.filmstrips import Illustration
+    from vxhelpers.figures.illustration import Illustration
 
 Outcome = Literal["towards", "away", "chance", "not separated"]
 PHRASES: Mapping[Outcome, str] = {

@@ -19,7 +19,7 @@ from vxhelpers.io.files import replacing, sha256
 from vxhelpers.io.stopwatch import timed
 
 if TYPE_CHECKING:
-    from vxhelpers.data.stage import Scene
+    from vxhelpers.data.stage.scene import Scene
 
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 

@@ -17,7 +17,7 @@ from vxhelpers.concepts.relative import PairScores, compare_pairs
 from vxhelpers.concepts.tcav import TcavSettings, tcav
 from vxhelpers.data.clip import Clip
 from vxhelpers.data.datasets import open_data
-from vxhelpers.figures.filmstrips import Illustration
+from vxhelpers.figures.illustration import Illustration
 from vxhelpers.figures.report import Report, Text
 from vxhelpers.figures.table import Table, table
 from vxhelpers.io.cache import Store

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vxhelpers.concept_sets.tracking import TRUTH
-from vxhelpers.figures.filmstrips import Illustration
+from vxhelpers.figures.illustration import Illustration
 from vxhelpers.figures.report import Report, Text
 from vxhelpers.figures.score_charts import bars
 from vxhelpers.figures.table import Interval, Table, table

@@ -1,6 +1,6 @@
 """Charts of the book: confusion, accuracies, training curves, values over time, energy, paths.
 
-Arrays in, an :class:`~vxhelpers.figures.filmstrips.Illustration` out; how a chapter shows and
+Arrays in, an :class:`~vxhelpers.figures.illustration.Illustration` out; how a chapter shows and
 numbers it is told in :mod:`vxhelpers.figures.filmstrips`. Every chart names its figures in the
 alternative text, and tells its series apart by shape or line as well as by colour.
 """
@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 
 from vxhelpers.errors import InputError, NotFiniteError
 from vxhelpers.figures.colours import PALETTE, Array
-from vxhelpers.figures.filmstrips import STYLE, Illustration
+from vxhelpers.figures.illustration import STYLE, Illustration
 
 Interval = tuple[float, float, float]  # value, low, high
 

@@ -1,6 +1,6 @@
 """Charts over many classes: a number of each, ranked, and two numbers of each against each other.
 
-Numbers in, an :class:`~vxhelpers.figures.filmstrips.Illustration` out, as
+Numbers in, an :class:`~vxhelpers.figures.illustration.Illustration` out, as
 :mod:`vxhelpers.figures.charts`. Of more classes than can be read the highest and the lowest are
 drawn, and the chart says how many are not.
 """
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from vxhelpers.errors import InputError, NotFiniteError
 from vxhelpers.figures.charts import GREY, WIDTH, Interval
 from vxhelpers.figures.colours import PALETTE
-from vxhelpers.figures.filmstrips import STYLE, Illustration
+from vxhelpers.figures.illustration import STYLE, Illustration
 
 LONGEST = 34  # characters of a name that are drawn
 

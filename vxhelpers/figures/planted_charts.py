@@ -1,6 +1,6 @@
 """Charts of the board of planted evidence: methods' skills, and their scores by question.
 
-Numbers in, an :class:`~vxhelpers.figures.filmstrips.Illustration` out, as
+Numbers in, an :class:`~vxhelpers.figures.illustration.Illustration` out, as
 :mod:`vxhelpers.figures.charts`.
 """
 
@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from vxhelpers.errors import InputError, NotFiniteError
 from vxhelpers.figures.charts import GREY
 from vxhelpers.figures.colours import PALETTE
-from vxhelpers.figures.filmstrips import STYLE, WIDTH, Illustration
+from vxhelpers.figures.illustration import STYLE, WIDTH, Illustration
 
 MARKS = "osD^vP"
 DARK = "#1f2328"

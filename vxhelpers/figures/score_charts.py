@@ -1,8 +1,7 @@
 """Charts of concept scores: bars and curves by layer, tests against chance, parts in time, place.
 
-Numbers in, an :class:`~vxhelpers.figures.filmstrips.Illustration` out, as
-:mod:`vxhelpers.figures.charts`. A score whose concept vectors separate nothing is drawn grey and
-hollow: it is there, and it says nothing.
+Numbers in, an :class:`~vxhelpers.figures.illustration.Illustration` out, as
+:mod:`vxhelpers.figures.charts`. A score whose vectors separate nothing is grey and hollow.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,7 +18,7 @@ from matplotlib.patches import Patch
 from vxhelpers.errors import InputError, NotFiniteError
 from vxhelpers.figures.charts import GREY, WIDTH, Interval
 from vxhelpers.figures.colours import PALETTE, Array
-from vxhelpers.figures.filmstrips import STYLE, Illustration
+from vxhelpers.figures.illustration import STYLE, Illustration
 
 Scores = Mapping[str, Mapping[str, Interval]]  # series (a concept) to place (a layer) to its score
 
@@ -44,18 +43,16 @@ def bars(
     Parameters
     ----------
     scores
-        Series (such as a concept) to place (such as a layer) to ``(value, low, high)``. Places are
-        drawn in the order in which they first come; a series may lack some.
+        Series (a concept) to place (a layer) to ``(value, low, high)``. Places are drawn in the
+        order in which they first come; a series may lack some.
     units
         What is drawn, for the axis.
     doubtful
         ``(series, place)`` to be greyed out.
     line
         Name and height of a line to compare with, such as chance.
-    limits
-        Of the axis; by the scores unless given.
-    doubt
-        What grey means.
+    limits, doubt
+        Of the axis, by default those of the scores; and what grey means.
 
     Raises
     ------

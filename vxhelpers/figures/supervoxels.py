@@ -13,7 +13,7 @@ from vxhelpers.data.clip import Frames
 from vxhelpers.errors import InputError, NotFiniteError
 from vxhelpers.figures.charts import GREY, WIDTH
 from vxhelpers.figures.colours import PALETTE, Array
-from vxhelpers.figures.filmstrips import STYLE, Illustration
+from vxhelpers.figures.illustration import STYLE, Illustration
 
 GOLDEN = 0.618034  # steps of the hue: neighbouring labels differ
 PLAIN = 128  # grey that stands where nothing is shown

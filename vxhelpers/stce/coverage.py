@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vxhelpers.data.sampling import view
-from vxhelpers.data.segmentation.supervoxels import Supervoxels, boundary_recall, segment
+from vxhelpers.data.segmentation.metrics import boundary_recall
+from vxhelpers.data.segmentation.supervoxels import Supervoxels, segment
 from vxhelpers.errors import InputError, NotFiniteError
 from vxhelpers.models.samples import Samples
 from vxhelpers.models.zoo import Model

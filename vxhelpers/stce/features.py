@@ -47,10 +47,7 @@ class Recipe:
     form, fill
         What the network is shown of a supervoxel (`vxhelpers.stce.masking`).
 
-    Raises
-    ------
-    InputError
-        If one is out of range.
+    Raises InputError where one is out of range.
     """
 
     segments: tuple[int, ...] = (15, 50, 80)
@@ -163,8 +160,8 @@ def cut(
     batch_size
         Clips segmented together.
     store
-        Where label volumes are kept, two bytes a voxel and resolution, and looked up first. The
-        key is the clip's content, geometry, options, the device and the package's sources.
+        Keeps label volumes, two bytes a voxel and resolution. The key is the clip's content,
+        geometry, options, device and code.
     progress
         Show a bar.
 
@@ -241,7 +238,7 @@ def features(
     recipe
         Says what the network is shown of a supervoxel.
     rows
-        Which ones, in any order; all of them unless given.
+        Which ones, in any order; all by default.
     computation
         Batch size, store and progress bar.
 
@@ -326,7 +323,7 @@ def bar(total: int, show: bool, what: str, unit: str) -> Iterator[Callable[[int]
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """Which supervoxels of a clip are shown, ``(resolution, label)`` each, and how."""
+    """Supervoxels of a clip that are shown, ``(resolution, label)`` each, and how."""
 
     form: Form
     fill: Tensor

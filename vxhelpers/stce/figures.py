@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from vxhelpers.data.clip import Frames
 from vxhelpers.figures import filmstrips, player, score_charts, supervoxels
-from vxhelpers.figures.filmstrips import Illustration
+from vxhelpers.figures.illustration import Illustration
 from vxhelpers.models.samples import Samples
 from vxhelpers.stats import mean_interval
 from vxhelpers.stce.curve_report import NAMES

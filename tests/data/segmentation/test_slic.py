@@ -11,8 +11,8 @@ from vxhelpers.data import stage
 from vxhelpers.data.clip import Frames
 from vxhelpers.data.segmentation import slic as module
 from vxhelpers.data.segmentation.cielab import lab, smooth
+from vxhelpers.data.segmentation.metrics import boundary_recall, undersegmentation_error
 from vxhelpers.data.segmentation.slic import seed_grid, slic
-from vxhelpers.data.segmentation.supervoxels import boundary_recall, undersegmentation_error
 from vxhelpers.errors import InputError
 
 

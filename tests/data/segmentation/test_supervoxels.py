@@ -6,15 +6,14 @@ from reference import slic as slow
 from scipy import ndimage
 
 from vxhelpers.data import stage
+from vxhelpers.data.segmentation.metrics import boundary_recall, undersegmentation_error
 from vxhelpers.data.segmentation.slic import slic
 from vxhelpers.data.segmentation.supervoxels import (
     SMALL,
     STANDARD,
     Supervoxels,
-    boundary_recall,
     deduplicate,
     segment,
-    undersegmentation_error,
 )
 from vxhelpers.errors import InputError
 

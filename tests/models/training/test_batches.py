@@ -13,7 +13,8 @@ from vxhelpers.data.sampling import prepare
 from vxhelpers.errors import InputError
 from vxhelpers.models import zoo
 from vxhelpers.models.training.batches import Feed
-from vxhelpers.models.training.dataset import ClipSet, Geometry
+from vxhelpers.models.training.clip_set import ClipSet
+from vxhelpers.models.training.dataset import Geometry
 
 CPU = torch.device("cpu")
 UNIT = replace(learning.ENTRY, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), frames=4)

@@ -15,7 +15,8 @@ from vxhelpers.errors import InputError, UnknownNameError, VideoError
 from vxhelpers.io.cache import Store
 from vxhelpers.models import zoo
 from vxhelpers.models.training import dataset
-from vxhelpers.models.training.dataset import ClipSet, Geometry, from_footage, from_stage
+from vxhelpers.models.training.clip_set import ClipSet
+from vxhelpers.models.training.dataset import Geometry, from_footage, from_stage
 
 ENTRY = replace(zoo.ENTRIES["stage_r3d"], resize=(24, 24), crop=(24, 24))
 

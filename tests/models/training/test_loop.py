@@ -17,7 +17,7 @@ from vxhelpers.errors import InputError, NotFiniteError, WeightsError
 from vxhelpers.models import zoo
 from vxhelpers.models.evaluate import accuracy, predict
 from vxhelpers.models.training import loop
-from vxhelpers.models.training.dataset import ClipSet
+from vxhelpers.models.training.clip_set import ClipSet
 from vxhelpers.models.training.loop import Epoch, History, fit, warm_start
 
 QUICK = learning.QUICK

@@ -17,7 +17,20 @@ from vxhelpers.io.code_digest import PACKAGE
 
 MODULES = "<!-- vx:modules -->"
 # As ARCHITECTURE.md has them, after what stands alone.
-ROOMS = tuple("data figures models attribution concepts concept_sets book stce evaluation live".split())
+ROOMS = tuple(
+    [
+        "data",
+        "figures",
+        "models",
+        "attribution",
+        "concepts",
+        "concept_sets",
+        "book",
+        "stce",
+        "evaluation",
+        "live",
+    ]
+)
 _ARGUMENTS = re.compile(r'<span class="sig-paren">\(</span>\s*<dl>.*?</dl>', re.DOTALL)
 _LONGEST = 88  # characters of a constant's value that is still shown
 Function = ast.FunctionDef | ast.AsyncFunctionDef

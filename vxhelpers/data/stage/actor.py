@@ -313,3 +313,12 @@ def _draw_arm(canvas: Canvas, body: Body, pose: Pose, side: int, light: float) -
     canvas.limb(pose.elbows[side], pose.hands[side], 0.046 * h * b, skin, ARMS)
     canvas.limb(pose.shoulders[side], pose.elbows[side], 0.06 * h * b, sleeve, ARMS)
     canvas.disc(pose.hands[side], 0.03 * h, skin, ARMS)
+
+
+def dress(body: Body, rng: np.random.Generator, *, coat: bool) -> Body:
+    """Put on other clothes; a coat is long, so that the trousers go with it."""
+    other = make_body(rng)
+    fields = dict(vars(body)) | {"shirt": other.shirt, "trousers": other.trousers}
+    if coat:
+        fields |= {"trousers": other.shirt, "build": body.build * 1.18}
+    return Body(**fields)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vxhelpers.errors import InputError
-from vxhelpers.models.training.dataset import ClipSet
+from vxhelpers.models.training.clip_set import ClipSet
 
 if TYPE_CHECKING:
     from vxhelpers.models.zoo import Entry

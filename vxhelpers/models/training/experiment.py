@@ -18,7 +18,7 @@ from vxhelpers.io.cache import Store
 from vxhelpers.io.files import sha256
 from vxhelpers.models import zoo
 from vxhelpers.models.training import dataset
-from vxhelpers.models.training.dataset import ClipSet
+from vxhelpers.models.training.clip_set import ClipSet
 from vxhelpers.models.training.loop import fit, warm_start
 from vxhelpers.models.training.modelcard import curves, measure, write_card
 from vxhelpers.models.training.presets import PRESETS, Preset

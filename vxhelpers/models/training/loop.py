@@ -1,7 +1,5 @@
 """The training loop behind the shipped weights: best epoch kept, checkpoints, exact resume."""
 
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +7,6 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vxhelpers.errors import InputError, NotFiniteError, WeightsError
-from vxhelpers.io.files import replacing
 from vxhelpers.models.training.batches import Feed
-from vxhelpers.models.training.dataset import ClipSet
+from vxhelpers.models.training.checkpoint import (
+    FORMAT,
+    _fingerprint,
+    _load_checkpoint,
+    _save_checkpoint,
+)
+from vxhelpers.models.training.clip_set import ClipSet
 from vxhelpers.models.training.presets import PRESETS, Preset, lr_factor
 from vxhelpers.models.zoo import Model, digest
-
-FORMAT = 1  # of checkpoints
 
 
 @dataclass(frozen=True)
@@ -318,34 +318,3 @@ def _state(net: nn.Module) -> dict[str, Tensor]:
 
 def _seed_of(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch, 1]).generate_state(1)[0])
-
-
-def _fingerprint(preset: Preset, seed: int, *parts: Any) -> str:
-    """What makes two runs the same run: recipe, seed, data, and the weights they start from."""
-    train_set, val_set, model = parts
-    digest = hashlib.sha256(json.dumps([asdict(preset), seed]).encode())
-    digest.update((train_set.digest() + val_set.digest()).encode())
-    for name, value in model.net.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _save_checkpoint(path: Path, **content: Any) -> None:
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
-
-
-def _load_checkpoint(path: Path, run: str) -> dict[str, Any]:
-    try:
-        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise WeightsError(
-            f"{path}: not a readable checkpoint ({error}); delete it or start anew with --no-resume"
-        ) from error
-    if saved.get("format") != FORMAT or saved.get("run") != run:
-        raise InputError(
-            f"{path}: checkpoint of another run (other recipe, seed, clips or initial weights); "
-            "name another folder, or start anew with --no-resume"
-        )
-    return saved

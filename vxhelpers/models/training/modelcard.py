@@ -12,7 +12,7 @@ import numpy as np
 from vxhelpers.errors import WeightsError
 from vxhelpers.io.files import replacing
 from vxhelpers.models.evaluate import causal_check
-from vxhelpers.models.training.dataset import ClipSet
+from vxhelpers.models.training.clip_set import ClipSet
 from vxhelpers.models.training.loop import History
 from vxhelpers.models.zoo import SHIPPED, Model
 

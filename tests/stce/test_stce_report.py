@@ -13,6 +13,7 @@ from vxhelpers.stce import curve_report, report
 from vxhelpers.stce.add_remove import AddRemoveSettings, evaluate
 from vxhelpers.stce.coverage import Agreement, Coverage, Fit
 from vxhelpers.stce.discovery import discover
+from vxhelpers.stce.fit_report import FitReport
 from vxhelpers.stce.random_groups import ScoringSettings
 from vxhelpers.stce.recorded import FailuresReport, RecordedStudy
 from vxhelpers.stce.score import Scores, importance, score, stce_score
@@ -134,7 +135,7 @@ def test_the_fit_names_best_and_worst() -> None:
         "supervoxels": {"a": mean(0.9), NASTY: mean(0.2)},
         "grid": {"a": mean(0.4), NASTY: mean(0.2)},
     }
-    found = report.FitReport(Fit({"a": 90, NASTY: 3.2}, best, best))
+    found = FitReport(Fit({"a": 90, NASTY: 3.2}, best, best))
     assert "Clear of the grid: a" in str(found) and "0.20" in str(found)
     assert "<b>" not in found._repr_html_()
 
