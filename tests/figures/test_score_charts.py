@@ -14,7 +14,7 @@ SCORES = {
     "racket": {"layer1": (0.5, 0.4, 0.7), "layer2": (1.0, 1.0, 1.0)},
     "<b>&": {"layer1": (0.0, 0.0, 0.0), "layer2": (-0.2, -0.3, 0.1)},
 }
-ROW = Judged((0.9, 0.8, 1.0), (0.3, 0.7), 0.004, 3.2, True)
+ROW = Judged((0.9, 0.8, 1.0), (0.3, 0.7), 0.004, 3.2, True, True)
 PARTS = {
     "dynamic": {"racket": np.array([1.0, 2, -1]), "elsewhere": np.array([0.5, -1, -2])},
     "static": {"racket": np.zeros(3), "elsewhere": np.ones(3)},
@@ -80,8 +80,8 @@ def test_grey_may_mean_more_than_that_nothing_separates() -> None:
 def test_significance_fills_what_is_significant() -> None:
     rows = {
         "sure": ROW,
-        "chance": replace(ROW, p=0.2, effect=-0.4),
-        "empty": replace(ROW, p=0.0001, separates=False, effect=np.inf),
+        "chance": replace(ROW, p=0.2, effect=-0.4, significant=False),
+        "empty": replace(ROW, p=0.0001, separates=False, effect=np.inf, significant=False),
     }
     shown = score_charts.significance(rows)
     (ax,) = shown.figure.axes

@@ -224,7 +224,9 @@ class Assessment(Report):
         for f in self.findings:
             effect, separates = f.score.effect, f.cav.separates
             p = f.verdict.corrected
-            rows[f.concept] = Judged(f.score.interval, f.score.band, p, effect, separates)
+            rows[f.concept] = Judged(
+                f.score.interval, f.score.band, p, effect, separates, f.verdict.interpreted
+            )
         return significance(rows)
 
     def strongest(self) -> Finding:

@@ -150,6 +150,8 @@ class Judged:
         Distance from chance in standard deviations of random concepts.
     separates
         Whether the concept's vectors tell its clips from random ones; greyed out if not.
+    significant
+        Whether there is an effect, after correction; hollow if not.
     """
 
     score: Interval
@@ -157,30 +159,23 @@ class Judged:
     p: float
     effect: float
     separates: bool
+    significant: bool
 
 
 @matplotlib.rc_context(STYLE)
-def significance(
-    rows: Mapping[str, Judged],
-    *,
-    units: str = "TCAV score",
-    alpha: float = 0.05,
-    chance: float = 0.5,
-) -> Illustration:
+def significance(rows: Mapping[str, Judged]) -> Illustration:
     """Draw scores against the band of random concepts, with corrected p and effect: Figure 10.
-
-    A filled mark is significant at ``alpha``, a hollow one is not, a grey one does not separate.
 
     Raises
     ------
     InputError, NotFiniteError
         As `bars`; an effect may be infinite.
     """
-    table = {name: {units: row.score} for name, row in rows.items()}
-    _places(table, ())
+    units = "TCAV score"
+    _places({name: {units: row.score} for name, row in rows.items()}, ())
     figure = Figure((WIDTH, 1.1 + 0.42 * len(rows)), layout="constrained")
     ax = figure.subplots()
-    ax.axvline(chance, color=GREY, ls="--", lw=1)
+    ax.axvline(0.5, color=GREY, ls="--", lw=1)
     descriptions = []
     for y, (name, row) in enumerate(rows.items()):
         value, low, high = row.score
@@ -194,7 +189,7 @@ def significance(
         ax.barh(y, band[1] - band[0], 0.5, left=band[0], color="#c9ced4", alpha=0.6, lw=0)
         tone = PALETTE[0] if row.separates else GREY
         ax.errorbar(value, y, xerr=[[value - low], [high - value]], fmt="o", color=tone,
-                    mfc=tone if row.separates and row.p <= alpha else "white", ms=7,
+                    mfc=tone if row.significant else "white", ms=7,
                     capsize=3)  # fmt: skip
         ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=8,
                 color="#1f2328" if row.separates else GREY)  # fmt: skip
@@ -204,7 +199,7 @@ def significance(
     dot: dict[str, Any] = {"marker": "o", "ls": "", "ms": 7}
     figure.legend(
         handles=[
-            Line2D([], [], **dot, color=PALETTE[0], label=f"corrected p ≤ {alpha:g}"),
+            Line2D([], [], **dot, color=PALETTE[0], label="significant, corrected"),
             Line2D([], [], **dot, color=PALETTE[0], mfc="white", label="not significant"),
             Line2D([], [], **dot, color=GREY, mfc="white", label="does not separate"),
             Patch(fc="#c9ced4", alpha=0.6, label="95 % of random concepts"),
