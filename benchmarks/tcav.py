@@ -31,6 +31,7 @@ import torch
 from captum._utils.av import AV
 from captum.concept import TCAV, Concept
 from captum.concept._utils.classifier import Classifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 from torchvision.models.video.swin_transformer import PatchEmbed3d, SwinTransformer3d
@@ -210,20 +211,35 @@ def ours(w: Work) -> Any:
 class Svc(Classifier):  # type: ignore[misc]
     """scikit-learn's LinearSVC on all clips of a pair, as captum's documentation suggests."""
 
-    def __init__(self, **options: Any) -> None:
-        self.svc = LinearSVC(**options)
+    def __init__(self) -> None:
+        self.fitted: Any = LinearSVC()
 
     def train_and_eval(self, dataloader: Any, **_options: Any) -> dict[str, float]:
         x, y = (torch.cat(part) for part in zip(*dataloader, strict=True))
-        self.svc.fit(x.numpy(), y.numpy())
+        self.fitted.fit(x.numpy(), y.numpy())
         return {}
 
     def weights(self) -> Tensor:
-        row = torch.tensor(self.svc.coef_[0])
+        row = torch.tensor(self.fitted.coef_[0])
         return torch.stack([-row, row])
 
     def classes(self) -> Any:
-        return self.svc.classes_
+        return self.fitted.classes_
+
+
+class Logistic(Svc):
+    """scikit-learn's logistic regression, exactly: in coordinates of the clips' own span."""
+
+    def __init__(self) -> None:
+        self.fitted = LogisticRegression(tol=1e-13, solver="newton-cholesky")
+
+    def train_and_eval(self, dataloader: Any, **_options: Any) -> dict[str, float]:
+        x, y = (torch.cat(part) for part in zip(*dataloader, strict=True))
+        centred = x.double().numpy() - x.double().numpy().mean(0)
+        axes = np.linalg.qr(centred.T)[0]
+        self.fitted.fit(centred @ axes, y.numpy())
+        self.fitted.coef_ = self.fitted.coef_ @ axes.T
+        return {}
 
 
 def captum(w: Work, classifier: Classifier | None, *, repaired: bool) -> Any:
@@ -283,17 +299,17 @@ def check(w: Work) -> None:
         concepts=few.concepts,
         randoms=few.randoms,
         target=TARGET,
-        settings=TcavSettings(solvers=("linear_svc",), folds=None),
+        settings=TcavSettings(solvers=("logistic",), folds=None),
     )
     handle.remove()
     expected = sum(map(len, few.sets.values())) + len(few.scoring)
     if passes["forward"] != expected:
         raise SystemExit(f"{passes['forward']} forward passes for {expected} clips")
-    theirs = captum(few, Svc(tol=1e-9, max_iter=10**6), repaired=True)
+    theirs = captum(few, Logistic(), repaired=True)
     order = list(few.sets)
     for name in STAGES:
         layer = found[name]
-        ours_and_null = layer.sensitivities["linear_svc"], layer.nulls["linear_svc"]
+        ours_and_null = layer.sensitivities["logistic"], layer.nulls["logistic"]
         counts = np.concatenate([found.sign_count for found in ours_and_null])
         for (a, b), count in zip(few.pairs, counts, strict=True):
             scores = theirs[f"{order.index(a)}-{order.index(b)}"][name]

@@ -125,8 +125,8 @@ def test_what_cannot_be_scored_is_said(bench: Workbench) -> None:
         bench.scores(Selection("red", frozenset({9})))
     with pytest.raises(UnknownNameError, match="did you mean 'red'"):
         bench.scores(Selection("rod"))
-    with pytest.raises(UnknownNameError, match="did you mean 'linear_svc'"):
-        bench.scores(replace(Selection("red"), solver="linear"))  # type: ignore[arg-type]
+    with pytest.raises(UnknownNameError, match="did you mean 'logistic'"):
+        bench.scores(replace(Selection("red"), solver="logit"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="1 concepts and 1 random sets"):
         Workbench(MODEL, {"red": CONCEPTS["red"]}, {"random 0": RANDOMS["random 0"]}, CLIPS,
                   target="warm", layers=["flat"])  # fmt: skip

@@ -207,7 +207,7 @@ def test_bad_input(model) -> None:
         scored(model, discovery, groups=1)
     with pytest.raises(InputError, match="negatives='none'"):
         scored(model, discovery, negatives="none")
-    with pytest.raises(InputError, match="solver='linear_svc' depends on the origin"):
+    with pytest.raises(UnknownNameError, match="unknown solver 'linear_svc'"):
         scored(model, discovery, solver="linear_svc")
     with pytest.raises(UnknownNameError, match="did you mean 'right'"):
         scored(model, discovery, target="righ")

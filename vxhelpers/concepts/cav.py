@@ -16,7 +16,6 @@ from torch import Tensor
 from vxhelpers.checks import known
 from vxhelpers.concepts.arrays import FEWEST, Flags, Matrix, Rows
 from vxhelpers.concepts.solvers import (
-    FROM_ORIGIN,
     SOLVERS,
     Solver,
     cav_by_mean_difference,
@@ -26,7 +25,6 @@ from vxhelpers.errors import InputError, NotFiniteError
 from vxhelpers.stats import wilson
 
 __all__ = [
-    "FROM_ORIGIN",
     "SOLVERS",
     "Cavs",
     "HeldOut",
@@ -101,7 +99,7 @@ class Cavs:
     weights
         ``(P, N)`` float64. Times the activations they give the concept vector, of unit length and
         pointing to the concept; times products of gradients with activations, the directional
-        derivatives. Rows sum to zero, unless the solver is one of `FROM_ORIGIN`.
+        derivatives. Rows sum to zero.
     bias
         ``(P,)``: ``weights @ K + bias[:, None]`` are signed distances from the boundary, positive
         on the concept's side, for the ``K`` that the problems were solved with.
@@ -173,10 +171,8 @@ def fit(
     - ``"mean"``: `cav_by_mean_difference`, with the boundary halfway between the means.
     - ``"logistic"``: :math:`\frac12 |w|^2 + C \sum \log(1 + e^{-yf})`, scikit-learn's
       ``LogisticRegression``.
-    - ``"linear_svc"``: :math:`\frac12 |w|^2 + \frac12 b^2 + C \sum \max(0, 1 - yf)^2`, its
-      ``LinearSVC``, which captum's users take: its vector depends on where the origin is.
 
-    All are exact, without randomness, to about 1e-9 of a weight: a mean, or Newton's method on
+    Both are exact, without randomness, to about 1e-9 of a weight: a mean, or Newton's method on
     :math:`a_i = -\partial\,\mathrm{loss} / \partial f_i`, which holds at the optimum of each
     (representer theorem), a batch of problems at a time.
 
@@ -188,8 +184,7 @@ def fit(
     ----------
     K
         ``(N, N)`` float64 scalar products of the clips' activations
-        (`vxhelpers.concepts.activations.gram`): centred or not, but not centred for the solvers in
-        `FROM_ORIGIN`.
+        (`vxhelpers.concepts.activations.gram`): centred or not.
     problems
         Rows of ``K`` to be told apart.
     C

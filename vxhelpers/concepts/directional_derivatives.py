@@ -60,10 +60,8 @@ class LayerProducts:
     steps
         ``(S, T, N)`` float64, one for each time step of the layer (one for a pooled layer), with
         the activations' mean clip as origin.
-    origin
-        ``(S, T)``: the same with the mean clip itself; weights that sum to zero do not need it.
     inside
-        Name of each place to its share of ``steps`` and ``origin``.
+        Name of each place to its share of ``steps``.
     lengths
         ``(S,)`` Euclidean lengths of the gradients.
     spread
@@ -73,15 +71,14 @@ class LayerProducts:
     """
 
     steps: Matrix
-    origin: Matrix
-    inside: Mapping[str, tuple[Matrix, Matrix]]
+    inside: Mapping[str, Matrix]
     lengths: Matrix
     spread: Matrix
     constant: bool
 
     @property
     def products(self) -> Matrix:
-        """``(S, N)``: the sum over time steps, with the mean clip as origin, too."""
+        """``(S, N)``: the sum over time steps, with the mean clip as origin."""
         return np.asarray(self.steps.sum(1))
 
     @property
@@ -221,7 +218,7 @@ class _Layer:
         self.name, self.pooled = name, x.ndim == 2
         self.x = x[:, :, None, None, None] if self.pooled else x
         self.waiting: list[tuple[Tensor, dict[str, Tensor]]] = []  # gradients, shares of places
-        self.products: dict[str, list[tuple[Matrix, Matrix]]] = {}  # of places; "" for everything
+        self.products: dict[str, list[Matrix]] = {}  # of places; "" for everything
         self.lengths: list[float] = []
         self.spread: list[float] = []
         self.first: tuple[Tensor, float] | None = None  # direction and length
@@ -249,20 +246,15 @@ class _Layer:
         names = list(self.waiting[0][1])
         shares = [torch.cat([share[name] for _, share in self.waiting]) for name in names]
         self.waiting.clear()
-        steps, origin = _products(g, self.x, shares)
-        for name, part, mean in zip(["", *names], steps, origin, strict=True):
-            self.products.setdefault(name, []).append((part, mean))
+        for name, steps in zip(["", *names], _products(g, self.x, shares), strict=True):
+            self.products.setdefault(name, []).append(steps)
 
     def combined(self) -> LayerProducts:
         """Put the batches together."""
         self._multiply()
-        whole = {
-            name: (np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts]))
-            for name, parts in self.products.items()
-        }
-        steps, origin = whole.pop("")
+        whole = {name: np.concatenate(parts) for name, parts in self.products.items()}
         lengths, spread = np.array(self.lengths), np.array(self.spread)
-        return LayerProducts(steps, origin, whole, lengths, spread, self.constant)
+        return LayerProducts(whole.pop(""), whole, lengths, spread, self.constant)
 
     def _compare(self, g: Tensor) -> None:
         """Note how far each gradient is from being the first one, or a multiple of it."""
@@ -280,8 +272,8 @@ class _Layer:
             self.spread.append(apart)
 
 
-def _products(g: Tensor, x: Tensor, shares: Sequence[Tensor] = ()) -> tuple[Matrix, Matrix]:
-    """Products of gradients and activations about their mean, and of gradients and the mean.
+def _products(g: Tensor, x: Tensor, shares: Sequence[Tensor] = ()) -> Matrix:
+    """Products of gradients and activations about their mean.
 
     A few channels at a time, of all clips: nothing of the activations' own size is made. Products
     within a block in float32, or float64 where either is; their sums in float64.
@@ -295,25 +287,22 @@ def _products(g: Tensor, x: Tensor, shares: Sequence[Tensor] = ()) -> tuple[Matr
 
     Returns
     -------
-    tuple
-        ``(1 + p, S, T, N)`` and ``(1 + p, S, T)``: of everything, then of each share of it.
+    numpy.ndarray
+        ``(1 + p, S, T, N)``: of everything, then of each share of it.
     """
     precision = torch.float64 if torch.float64 in (g.dtype, x.dtype) else torch.float32
     count, channels, steps = x.shape[:3]
     block = max(1, _BLOCK // max(1, x[:, 0].numel()))
     size = (steps, (1 + len(shares)) * len(g))
     total = torch.zeros(*size, count, dtype=torch.float64, device=g.device)
-    origin = torch.zeros(*size, dtype=torch.float64, device=g.device)
     for start in range(0, channels, block):
         slopes = g[:, start : start + block].to(precision)
         left = _by_step(torch.cat([slopes, *(slopes * share for share in shares)]))
         right = _by_step(x[:, start : start + block].to(g.device, precision))
-        mean = right.mean(1, keepdim=True)
-        total += torch.bmm(left, (right - mean).mT)
-        origin += torch.bmm(left, mean.mT)[:, :, 0]
+        total += torch.bmm(left, (right - right.mean(1, keepdim=True)).mT)
     shape = (1 + len(shares), len(g), steps)
-    products = total.permute(1, 0, 2).reshape(*shape, count).cpu().numpy()
-    return products, origin.T.reshape(shape).cpu().numpy()
+    products: Matrix = total.permute(1, 0, 2).reshape(*shape, count).cpu().numpy()
+    return products
 
 
 def _by_step(values: Tensor) -> Tensor:

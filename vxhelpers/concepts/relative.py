@@ -17,7 +17,7 @@ from vxhelpers.concepts.cav import against, fit
 from vxhelpers.concepts.permutation_tests import swapped
 from vxhelpers.concepts.sensitivity import Sensitivity, sensitivity
 from vxhelpers.concepts.significance import PHRASES, Verdict, judge
-from vxhelpers.concepts.solvers import FROM_ORIGIN, Solver
+from vxhelpers.concepts.solvers import Solver
 from vxhelpers.concepts.tcav import NOT_VALIDATED, Tcav
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.figures.report import Metric, Report, Text, escape_markdown
@@ -152,8 +152,6 @@ def relative(scores: Tcav, group: Sequence[str], *, solver: Solver = "mean") -> 
     """
     if len(group) < 2:
         raise InputError(f"a group of {len(group)}: relative scores need two sets or more")
-    if solver in FROM_ORIGIN:
-        raise InputError(f"solver={solver!r} depends on the origin: relative scores are centred")
     problems = [
         against(scores.sets, name, [o for o in group if o != name], names=scores.names)
         for name in group

@@ -97,16 +97,10 @@ def sensitivity(found: Derivatives, layer: str, cavs: Cavs) -> Sensitivity:
             f"concept vectors over {cavs.weights.shape[1]} clips do not fit products with "
             f"{slopes.steps.shape[2]}"
         )
-    sums = cavs.weights.sum(1)
-
-    def along(steps: Matrix, origin: Matrix) -> Matrix:
-        found: Matrix = directional_derivative(steps, cavs.weights)
-        return np.asarray(found + sums[:, None, None] * origin)
-
     return Sensitivity(
         cavs,
         found.clips,
-        along(slopes.steps, slopes.origin),
-        {place: along(*share) for place, share in slopes.inside.items()},
+        directional_derivative(slopes.steps, cavs.weights),
+        {p: directional_derivative(share, cavs.weights) for p, share in slopes.inside.items()},
         slopes.lengths,
     )

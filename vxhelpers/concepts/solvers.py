@@ -1,6 +1,5 @@
 """Linear classifiers between few clips of many features: batches of small problems in the dual."""
 
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -9,10 +8,9 @@ import numpy.typing as npt
 from vxhelpers.concepts.arrays import Matrix
 from vxhelpers.errors import InputError
 
-Solver = Literal["mean", "logistic", "linear_svc"]
+Solver = Literal["mean", "logistic"]
 
-SOLVERS: tuple[Solver, ...] = ("mean", "logistic", "linear_svc")
-FROM_ORIGIN = frozenset({"linear_svc"})  # their vector depends on where the origin is
+SOLVERS: tuple[Solver, ...] = ("mean", "logistic")
 
 _STEPS = 100  # of Newton's method; half a dozen are usual
 _HALVINGS = 40  # of one step
@@ -74,16 +72,14 @@ def solve(K: Matrix, y: Matrix, solver: Solver, C: float) -> tuple[Matrix, Matri
     level = K.mean(1)
     if solver == "mean":
         a, b = mean_difference_weights(y) + np.zeros((len(K), 1)), np.zeros(len(K))
-    elif solver in FROM_ORIGIN:
-        a, b = _newton(K, y, _squared_hinge, C, free=False)
     else:
-        # The clips' own mean as origin: free, as weights sum to zero, and better conditioned.
+        # The clips' own mean as origin: weights sum to zero; better conditioned.
         centred = K - level[:, None, :] - (level - level.mean(1, keepdims=True))[:, :, None]
-        a, b = _newton(centred, y, _logistic, C, free=True)
+        a, b = _newton(centred, y, C)
     f = _times(K, a)
     if solver == "mean":
         b -= (f[:, y > 0].mean(1) + f[:, y < 0].mean(1)) / 2
-    elif solver not in FROM_ORIGIN:
+    else:
         b -= f.mean(1)
 
     square, size = (a * f).sum(1), np.abs(a).sum(1) ** 2
@@ -96,39 +92,29 @@ def solve(K: Matrix, y: Matrix, solver: Solver, C: float) -> tuple[Matrix, Matri
 
 
 def _logistic(f: Matrix, y: Matrix, C: float) -> tuple[Matrix, Matrix, Matrix]:
+    """Of decisions ``(B, n)``: each clip's loss, its slope downhill and its curvature."""
     miss = np.exp(-np.logaddexp(0, y * f))  # the probability of the other side
     return C * np.logaddexp(0, -y * f), C * y * miss, C * miss * (1 - miss)
 
 
-def _squared_hinge(f: Matrix, y: Matrix, C: float) -> tuple[Matrix, Matrix, Matrix]:
-    slack = np.maximum(1 - y * f, 0)
-    return C * slack**2, 2 * C * y * slack, np.where(slack > 0, 2 * C, 0.0)
-
-
-# Of decisions f (B, n): the loss of each clip, its slope downhill and its curvature.
-_Loss = Callable[[Matrix, Matrix, float], tuple[Matrix, Matrix, Matrix]]
-
-
-def _newton(K: Matrix, y: Matrix, loss: _Loss, C: float, *, free: bool) -> tuple[Matrix, Matrix]:
+def _newton(K: Matrix, y: Matrix, C: float) -> tuple[Matrix, Matrix]:
     r"""Minimise :math:`\frac12 a^\top K a + \sum \mathrm{loss}(y, Ka + b)`, problem by problem.
 
     Newton's method on the conditions :math:`a = g(Ka + b)`, g the loss's slope downhill, and
-    :math:`\sum a = 0` for a free bias; steps are halved until the objective falls. A bias that is
-    not free is the weight of one more feature, of value 1. Solved problems leave the batch.
+    :math:`\sum a = 0`, since the bias is free; steps are halved until the objective falls. Solved
+    problems leave the batch.
     """
     count, n = K.shape[:2]
     a_out, b_out, left = np.zeros((count, n)), np.zeros(count), np.arange(count)
-    K = K if free else K + 1
     a, b, f = np.zeros((count, n)), np.zeros(count), np.zeros((count, n))
-    cost, slope, curve = loss(f, y, C)
+    cost, slope, curve = _logistic(f, y, C)
     for step in range(_STEPS):
         # (1 + curve K) da + curve db = slope - a, with a db that makes a sum to zero.
         system = curve[:, :, None] * K
         system[:, range(n), range(n)] += 1
         u, v = np.moveaxis(np.linalg.solve(system, np.stack([slope - a, curve], 2)), 2, 0)
         db = np.zeros(len(left))
-        if free:
-            np.divide((u + a).sum(1), v.sum(1), out=db, where=v.sum(1) > 0)
+        np.divide((u + a).sum(1), v.sum(1), out=db, where=v.sum(1) > 0)
         da = u - db[:, None] * v
         df = _times(K, da) + db[:, None]
 
@@ -137,23 +123,23 @@ def _newton(K: Matrix, y: Matrix, loss: _Loss, C: float, *, free: bool) -> tuple
         t = np.ones(len(left))
         for _ in range(_HALVINGS):
             at = a + t[:, None] * da, b + t * db, f + t[:, None] * df
-            cost, slope, curve = loss(at[2], y, C)
+            cost, slope, curve = _logistic(at[2], y, C)
             high = _half_square(*at) + cost.sum(1) > before + 1e-4 * t * fall + 1e-12 * before
             if not high.any():
                 break
             t[high] /= 2
         a, b, f = at
-        if step == 0 and loss is _logistic:
+        if step == 0:
             # The first step stops short of wide margins, which Newton widens by one a step.
             scale = _rescale(_half_square(a, b, f), f, y, C)
             a, b, f = a * scale[:, None], b * scale, f * scale[:, None]
-            cost, slope, curve = loss(f, y, C)
+            cost, slope, curve = _logistic(f, y, C)
 
         done = np.abs(slope - a).max(1) <= 1e-11 * np.abs(a).max(1)
         done |= (t == 1) & (np.abs(df).max(1) <= 1e-10 * np.abs(f).max(1))
         a_out[left[done]], b_out[left[done]] = a[done], b[done]
         if done.all():
-            return (a_out - a_out.mean(1, keepdims=True), b_out) if free else (a_out, a_out.sum(1))
+            return a_out - a_out.mean(1, keepdims=True), b_out
         if done.any():
             left, K, a, b, f = (values[~done] for values in (left, K, a, b, f))
             cost, slope, curve = (values[~done] for values in (cost, slope, curve))

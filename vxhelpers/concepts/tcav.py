@@ -19,7 +19,7 @@ from vxhelpers.concepts.arrays import FEWEST, Matrix, Rows
 from vxhelpers.concepts.cav import HeldOut, Problem, against, cosine, fit
 from vxhelpers.concepts.directional_derivatives import Derivatives, Masks, derivatives
 from vxhelpers.concepts.sensitivity import Sensitivity, Statistic, sensitivity, tcav_score
-from vxhelpers.concepts.solvers import FROM_ORIGIN, Solver
+from vxhelpers.concepts.solvers import Solver
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError
 from vxhelpers.figures.report import Text, escape_markdown
@@ -238,11 +238,9 @@ def tcav(
     C, solvers = settings.C, settings.solvers
     layers = {}
     for name, x in activations.layers.items():
-        centred = gram(x, device=model.device)
-        raw = gram(x, centre=False, device=model.device) if FROM_ORIGIN & {*solvers} else centred
+        K = gram(x, device=model.device)
         sensitivities, nulls = {}, {}
         for solver in solvers:
-            K = raw if solver in FROM_ORIGIN else centred
             vectors = fit(K, problems, solver=solver, C=C, folds=settings.folds)
             sensitivities[solver] = sensitivity(found, name, vectors)
             nulls[solver] = sensitivity(found, name, fit(K, random, solver=solver, C=C, folds=None))
@@ -250,7 +248,7 @@ def tcav(
             name,
             tuple(concepts),
             tuple(randoms),
-            centred,
+            K,
             found[name].products,
             sensitivities,
             nulls,

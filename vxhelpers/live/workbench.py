@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-import torch
 
 from vxhelpers.checks import known
 from vxhelpers.concepts.activations import collect, gram
@@ -20,7 +19,7 @@ from vxhelpers.concepts.arrays import FEWEST, Matrix
 from vxhelpers.concepts.cav import fit
 from vxhelpers.concepts.directional_derivatives import derivatives
 from vxhelpers.concepts.sensitivity import Sensitivity, Statistic, sensitivity
-from vxhelpers.concepts.solvers import FROM_ORIGIN, SOLVERS, Solver
+from vxhelpers.concepts.solvers import SOLVERS, Solver
 from vxhelpers.concepts.tcav import RANDOM_SETS, LayerScores, pairs
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError
@@ -135,10 +134,10 @@ class Workbench:
         self.found = derivatives(model, clips, held, target=target)
         self._held, self._device = held, model.device
         self._sets = replace(held, layers={})
-        self._grams: dict[tuple[str, bool], Matrix] = {}
+        self._grams: dict[str, Matrix] = {}
         self._nulls: dict[tuple[str, Solver, int], Sensitivity] = {}
         for layer in held.layers:
-            self._gram(layer, centre=True)
+            self._gram(layer)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -183,13 +182,13 @@ class Workbench:
         problems = pairs(reduced, [(selection.concept, name) for name in randoms])
         found = {}
         for name in self.layers:
-            K = self._gram(name, centre=selection.solver not in FROM_ORIGIN)
+            K = self._gram(name)
             vectors = fit(K, problems, solver=selection.solver)
             found[name] = LayerScores(
                 name,
                 (selection.concept,),
                 randoms,
-                self._gram(name, centre=True),
+                K,
                 self.found[name].products,
                 {selection.solver: sensitivity(self.found, name, vectors)},
                 {selection.solver: self._null(name, selection.solver, selection.randoms)},
@@ -224,19 +223,17 @@ class Workbench:
             )
         return rows
 
-    def _gram(self, layer: str, *, centre: bool) -> Matrix:
-        key = layer, centre
-        if key not in self._grams:
-            x: torch.Tensor = self._held.layers[layer]
-            self._grams[key] = gram(x, centre=centre, device=self._device)
-        return self._grams[key]
+    def _gram(self, layer: str) -> Matrix:
+        if layer not in self._grams:
+            self._grams[layer] = gram(self._held.layers[layer], device=self._device)
+        return self._grams[layer]
 
     def _null(self, layer: str, solver: Solver, count: int) -> Sensitivity:
         """Sensitivity to the vectors of all pairs of random sets, which no dropped clip changes."""
         key = layer, solver, count
         if key not in self._nulls:
             problems = pairs(self._sets, [*combinations(self.randoms[:count], 2)])
-            K = self._gram(layer, centre=solver not in FROM_ORIGIN)
+            K = self._gram(layer)
             vectors = fit(K, problems, solver=solver, folds=None)
             self._nulls[key] = sensitivity(self.found, layer, vectors)
         return self._nulls[key]

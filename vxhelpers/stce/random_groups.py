@@ -9,10 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vxhelpers.checks import known
 from vxhelpers.concepts.activations import collect
 from vxhelpers.concepts.cav import Problem, Solver, fit
 from vxhelpers.concepts.permutation_tests import CENTRES, PermutationTest
-from vxhelpers.concepts.solvers import FROM_ORIGIN
+from vxhelpers.concepts.solvers import SOLVERS
 from vxhelpers.data.clip import Clip
 from vxhelpers.errors import InputError
 from vxhelpers.models.probe import Score
@@ -51,7 +52,7 @@ class ScoringSettings:
     of
         The score that is differentiated: ``"log_probability"``, or the paper's ``"logit"``.
     solver
-        As in `vxhelpers.concepts.cav.fit`; none that depends on the origin. Mean difference is the
+        As in `vxhelpers.concepts.cav.fit`. Mean difference is the
         default: it has nothing to tune, while logistic regression's direction changes with the
         scale of a layer and with the number of a concept's members.
     alpha
@@ -78,8 +79,7 @@ class ScoringSettings:
             )
         if self.negatives not in (None, "supervoxels", "clips"):
             raise InputError(f"negatives={self.negatives!r}: 'supervoxels' or 'clips'")
-        if self.solver in FROM_ORIGIN:
-            raise InputError(f"solver={self.solver!r} depends on the origin: take another")
+        known("solver", self.solver, SOLVERS)
 
 
 @dataclass(frozen=True, eq=False)
