@@ -185,10 +185,11 @@ def collect(
     return Activations(rows, kept, names, digests)
 
 
-def gram(
-    x: Tensor, *, centre: bool = True, device: torch.device | str = "cpu", block: int = 16384
-) -> Matrix:
-    """Scalar products of N clips' activations with one another: ``(N, N)`` float64, symmetric.
+def gram(x: Tensor, *, device: torch.device | str = "cpu", block: int = 16384) -> Matrix:
+    """Scalar products of N clips' activations about their mean: ``(N, N)`` float64, symmetric.
+
+    Far from the origin, raw products would lose in float32 the very digits that tell clips apart;
+    a classifier whose bias is free does not see the difference.
 
     The activations are read in blocks of features: products within a block in float32, their sum
     over blocks in float64 (float64 throughout where the activations are), and nothing of the
@@ -198,10 +199,6 @@ def gram(
     ----------
     x
         ``(N, ...)`` activations of one layer.
-    centre
-        Subtract the mean clip first. Far from the origin, products lose in float32 the very digits
-        that tell clips apart, and a classifier whose bias is free does not see the difference.
-        False for those that do see it (`vxhelpers.concepts.cav.FROM_ORIGIN`).
     device
         Where the blocks are multiplied.
     block
@@ -211,7 +208,7 @@ def gram(
     precision = torch.float64 if x.dtype == torch.float64 else torch.float32
     for start in range(0, flat.shape[1], block):
         part = flat[:, start : start + block].to(device, precision)
-        part = part - part.mean(0) if centre else part
+        part = part - part.mean(0)
         # NumPy sees that both are one matrix and halves the work; torch does not.
         square = part.numpy() @ part.numpy().T if part.is_cpu else (part @ part.T).cpu().numpy()
         total += square
