@@ -67,9 +67,9 @@ def test_mean_difference_is_the_difference_of_the_means() -> None:
 def test_directional_derivatives_have_the_signs_of_scikit_learn(solver: str, oracle) -> None:
     gradients = np.random.default_rng(1).normal(size=(30, 96))
     flat = X.flatten(1).numpy()
-    mine = fit(K, PAIRS, solver=solver, folds=None).weights @ (flat @ gradients.T)
+    ours = fit(K, PAIRS, solver=solver, folds=None).weights @ (flat @ gradients.T)
     y = np.repeat([1, -1], CLIPS)
-    for problem, derivatives in zip(PAIRS, mine, strict=True):
+    for problem, derivatives in zip(PAIRS, ours, strict=True):
         oracle.fit(flat[np.concatenate([problem.positive, problem.negative])], y)
         theirs = gradients @ oracle.coef_[0] / np.linalg.norm(oracle.coef_)
         np.testing.assert_allclose(derivatives, theirs, rtol=0, atol=1e-8)
@@ -138,10 +138,10 @@ def test_another_process_gets_the_same_bits() -> None:
         "p = Problem('p', np.arange(6), np.arange(6, 12))\n"
         "print(fit(x @ x.T, [p], solver='logistic').weights.tobytes().hex())"
     )
-    there = subprocess.check_output([sys.executable, "-c", script], text=True)
+    other = subprocess.check_output([sys.executable, "-c", script], text=True)
     x = np.random.default_rng(0).normal(size=(12, 30))
     here = fit(x @ x.T, [Problem("p", np.arange(6), np.arange(6, 12))], solver="logistic")
-    assert bytes.fromhex(there.strip()) == here.weights.tobytes()
+    assert bytes.fromhex(other.strip()) == here.weights.tobytes()
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -227,8 +227,8 @@ def test_what_separates_is_told_from_what_does_not() -> None:
 
 def test_folds_are_seeded_and_never_more_than_clips() -> None:
     x = gram(activations(signal=0.3))
-    one, same, other = (fit(x, PAIRS, seed=seed).held_out.accuracy for seed in (0, 0, 1))
-    assert np.array_equal(one, same) and not np.array_equal(one, other)
+    first, same, other = (fit(x, PAIRS, seed=seed).held_out.accuracy for seed in (0, 0, 1))
+    assert np.array_equal(first, same) and not np.array_equal(first, other)
     small = Problem("small", np.arange(4), np.arange(10, 14))
     assert 0 <= fit(K, [small], folds=50).held_out.accuracy[0] <= 1
     assert fit(K, [small], folds=None).held_out is None

@@ -201,10 +201,10 @@ def captum_scores(model, held, scoring, layers, target, folder):
     ]
     tester = TCAV(model_net, layers, classifier=Logistic(), save_path=str(folder))
     named = {concept.name: concept for concept in concepts}
-    asked = [[named["stripes"], named[random]] for random in RANDOMS]
-    found = tester.interpret(model.prepare(scoring), asked, target=target)
-    keys = [f"{a.id}-{b.id}" for a, b in asked]
-    by_layer = np.array(lengths).reshape(len(asked), len(layers)).T
+    pairings = [[named["stripes"], named[random]] for random in RANDOMS]
+    found = tester.interpret(model.prepare(scoring), pairings, target=target)
+    keys = [f"{a.id}-{b.id}" for a, b in pairings]
+    by_layer = np.array(lengths).reshape(len(pairings), len(layers)).T
     return {
         layer: (
             [float(found[key][layer]["sign_count"][0]) for key in keys],
