@@ -17,6 +17,7 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,6 +28,7 @@ import torch
 from vxhelpers.concept_sets import pieces
 from vxhelpers.concept_sets.detector import Detector, detect, load_detector
 from vxhelpers.concept_sets.make import make
+from vxhelpers.concept_sets.settings import ConceptSetSettings, Output, RandomSets
 from vxhelpers.data.datasets import DataSet, open_data, render_stage
 from vxhelpers.data.manifest import Manifest, Row, write
 from vxhelpers.data.video import EXTENSIONS, read_clip
@@ -100,29 +102,36 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     detector = load_detector(given.detector)
-    options: dict[str, Any] = {"count": given.count, "sets": given.sets, "scoring": given.count}
+    settings = ConceptSetSettings(
+        given.count, scoring=given.count, randoms=RandomSets(given.sets), allow_fewer=True
+    )
     with TemporaryDirectory() as name:
         home = Path(name)
         if given.footage is None:
             data = stage(home, videos=8 * given.count + 3 * given.count * given.sets)
         else:
             data = footage(home, given.footage, given.action)
-            options |= {"scoring": 1, "split": "all", "per_video": given.count}
-            options |= {"random_per_video": given.count, "skip_unreadable": True}
+            settings = replace(
+                settings,
+                scoring=1,
+                split="all",
+                per_video=given.count,
+                randoms=RandomSets(given.sets, given.count),
+                skip_unreadable=True,
+            )
         row = data.manifest.rows[0]
         assert data.root is not None
         detect(detector, read_clip(data.root / row.path, frames=2))  # the first call is slower
         with watched() as spent:
             wall, cpu = time.perf_counter(), time.process_time()
+            output = Output(home / "concepts", Store(home / "cache"))
             made = make(
                 data,
                 given.action,
                 given.objects,
                 detector=detector,
-                folder=home / "concepts",
-                store=Store(home / "cache"),
-                allow_fewer=True,
-                **options,
+                settings=settings,
+                output=output,
             )
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         for tally in made.provenance["found"].values():

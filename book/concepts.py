@@ -55,8 +55,10 @@ import numpy as np
 from IPython.display import Markdown
 from vxhelpers import stats
 from vxhelpers.concept_sets import crops, make
+from vxhelpers.concept_sets.at_hand import SetCounts
 from vxhelpers.concept_sets.crops import Piece, cut, letterbox, mean_colour
 from vxhelpers.concept_sets.detector import detect, load_detector
+from vxhelpers.concept_sets.settings import Output
 from vxhelpers.concept_sets.track_metrics import quality
 from vxhelpers.concept_sets.tracking import REASONS, Track, track, true_tracks
 from vxhelpers.data import provenance
@@ -234,15 +236,19 @@ Markdown(
 # of them, while the table above is of subjects that it had not seen.
 
 # %%
-sizes = {"quick": (8, 2, 12), "standard": (30, 10, 30)}[profile]
-asked = dict(zip(("count", "sets", "scoring"), sizes, strict=True))
+counts = SetCounts(8, 2, 12) if profile == "quick" else SetCounts(30, 10, 30)
 made, refused = None, ""
 if chosen:
     try:
         made = make.make(
-            data, action, chosen, detector=finder, store=store, seed=seed,
-            random_targets=True, allow_fewer=True, skip_unreadable=True, **asked,
-        )  # fmt: skip
+            data,
+            action,
+            chosen,
+            detector=finder,
+            settings=counts.settings,
+            seed=seed,
+            output=Output(store=store),
+        )
     except InputError as error:
         refused = str(error)
 

@@ -71,6 +71,7 @@ from records import tidy
 from vxhelpers.concept_sets.crops import Colour, Placement
 from vxhelpers.concept_sets.folder import ConceptFolder
 from vxhelpers.concept_sets.make import make
+from vxhelpers.concept_sets.settings import ClipVersions, ConceptSetSettings, RandomSets
 from vxhelpers.concept_sets.tracking import TRUTH
 from vxhelpers.concepts.activations import Activations, collect, gram
 from vxhelpers.concepts.assessment import assess
@@ -304,12 +305,12 @@ def material(task: str, boxes: str, options: Options) -> Material:
             TASKS[task],
             OBJECTS,
             detector=boxes,
-            count=options.count,
-            sets=sets,
-            scoring=options.scoring,
-            placements=(placement,),
-            controls=CONTROLS,
-            fill=fill,
+            settings=ConceptSetSettings(
+                count=options.count,
+                scoring=options.scoring,
+                randoms=RandomSets(sets),
+                clips=ClipVersions((placement,), CONTROLS, fill=fill),
+            ),
         )
 
     made = ask("in_place", options.sets)

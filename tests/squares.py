@@ -1,12 +1,23 @@
 """Videos of coloured squares, and a detector that knows them."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from vxhelpers.concept_sets import make as making
 from vxhelpers.concept_sets.detections import Detections
 from vxhelpers.concept_sets.detector import Detector
+from vxhelpers.concept_sets.folder import ConceptFolder
+from vxhelpers.concept_sets.settings import (
+    ClipVersions,
+    ConceptSetSettings,
+    Output,
+    RandomSets,
+)
 from vxhelpers.data.clip import Clip
+from vxhelpers.data.datasets import DataSet
 from vxhelpers.data.manifest import Manifest, Row, write
 from vxhelpers.data.video import write_clip
 from vxhelpers.io.files import sha256
@@ -71,3 +82,26 @@ def damage(path: Path) -> None:
     middle = len(content) // 2
     content[middle : middle + 4000] = b"\x55" * 4000
     path.write_bytes(content)
+
+
+def settings(**options: Any) -> ConceptSetSettings:
+    """Settings of concept sets from options that stand side by side."""
+    randoms = {"sets": "sets", "random_per_video": "per_video", "random_actions": "actions"}
+    randoms["random_targets"] = "targets"
+    clips = ("placements", "controls", "min_frames", "max_frames", "tracking", "fill")
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    return ConceptSetSettings(
+        randoms=RandomSets(**{new: given.pop(old) for old, new in randoms.items() if old in given}),
+        clips=ClipVersions(**{name: given.pop(name) for name in clips if name in given}),
+        **given,
+    )
+
+
+def make(data: DataSet, action: str, objects: Sequence[str], **options: Any) -> ConceptFolder:
+    """Make concept sets from options that stand side by side."""
+    places = ("detector", "others", "seed")
+    other = {name: options.pop(name) for name in places if name in options}
+    where = ("folder", "store", "progress")
+    output = Output(**{name: options.pop(name) for name in where if name in options})
+    made = making.make(data, action, objects, settings=settings(**options), output=output, **other)
+    return made

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from vxhelpers.cli import app
 from vxhelpers.concept_sets import detector_training, make
+from vxhelpers.concept_sets.settings import ClipVersions, ConceptSetSettings, RandomSets
 from vxhelpers.errors import InputError
 
 MAKE = ["concepts", "make", "--data", "stage:motion", "--action", "forehand", "--object", "racket"]
@@ -85,20 +86,23 @@ def test_make_hands_over_what_was_asked(monkeypatch: pytest.MonkeyPatch) -> None
     words += " --random-action toss --random-targets --others stage:static"
     done = CliRunner().invoke(app, [*MAKE, *words.split(), "--skip-unreadable"])
     assert done.exit_code == 1 and done.output == "error: seen enough\n"
-    del seen["progress"]
-    assert seen.pop("others").name == "stage:static"
+    assert seen.pop("others").name == "stage:static" and seen.pop("output").folder is None
     assert seen == {
-        **{"random_actions": ["toss"], "random_targets": True},
         **{"data": "stage:motion", "action": "forehand", "objects": ["racket", "ball"]},
-        **{"detector": "stage", "folder": None, "count": 7, "per_video": 2, "sets": 3},
-        **{"scoring": 5, "split": "val", "placements": ["centred"], "controls": ["shuffled"]},
-        **{"min_frames": 9, "max_frames": 12, "allow_fewer": True, "skip_unreadable": True},
-        "seed": 4,
+        **{"detector": "stage", "seed": 4},
+        "settings": ConceptSetSettings(
+            7,
+            2,
+            5,
+            "val",
+            RandomSets(3, actions=("toss",), targets=True),
+            ClipVersions(("centred",), ("shuffled",), 9, 12),
+            True,
+            True,
+        ),
     }
     CliRunner().invoke(app, MAKE)
-    assert seen["placements"] == ["in_place", "centred"] and not seen["allow_fewer"]
-    assert seen["controls"] == ["shuffled", "reversed"]
-    assert seen["random_actions"] is None and seen["others"] is None
+    assert seen["settings"] == ConceptSetSettings() and seen["others"] is None
 
 
 @pytest.mark.parametrize(

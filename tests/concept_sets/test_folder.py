@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import squares
+from squares import make
 
 from vxhelpers.concept_sets import pieces, review
 from vxhelpers.concept_sets.crops import Concept
 from vxhelpers.concept_sets.folder import GREY, read
-from vxhelpers.concept_sets.make import make
 from vxhelpers.data.datasets import open_data
 from vxhelpers.data.video import write_clip
 from vxhelpers.errors import InputError, ManifestError, UnknownNameError

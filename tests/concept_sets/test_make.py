@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import squares
+from squares import make
 
 from vxhelpers.concept_sets import gathering, pieces
-from vxhelpers.concept_sets.make import ConceptFolder, make, read
+from vxhelpers.concept_sets.make import ConceptFolder, read
 from vxhelpers.data.clip import Clip
 from vxhelpers.data.datasets import DataSet, open_data
 from vxhelpers.data.manifest import read as read_manifest
@@ -266,7 +267,7 @@ def test_too_few_clips_are_refused_with_what_would_help(videos: DataSet) -> None
     made = make(*arguments, **options, allow_fewer=True)
     assert len(made["racket dynamic"]) == 5 and len(made["person dynamic"]) == 6
     assert made.provenance["asked"]["racket"] == 6 and made.provenance["got"]["racket"] == 5
-    assert made.provenance["options"]["allow_fewer"]
+    assert made.provenance["options"]["settings"]["allow_fewer"]
 
 
 def test_too_few_random_clips(videos: DataSet, tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+import squares
 
-from vxhelpers.concept_sets.settings import Recipe
+from vxhelpers.concept_sets.settings import ConceptRequest
 from vxhelpers.errors import InputError, UnknownNameError
 
 GOOD: dict[str, Any] = {
@@ -25,29 +26,33 @@ GOOD: dict[str, Any] = {
 }
 
 
+def request(action: str, objects: tuple[str, ...], **options: Any) -> ConceptRequest:
+    return ConceptRequest(action, objects, squares.settings(**options))
+
+
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
         ({"objects": ()}, "name the objects"),
         ({"objects": ("ball", "ball")}, "each once"),
         ({"objects": ("random thing",)}, "called random"),
-        ({"count": 0}, "count must be at least 1, not 0"),
+        ({"count": 0}, "count=0: must be 1 or more"),
         ({"per_video": 0}, "per_video"),
-        ({"max_frames": 11}, "max_frames must be at least 12, not 11"),
+        ({"max_frames": 11}, "max_frames=11: must be 12 or more"),
         ({"placements": ()}, "at least one placement"),
         ({"fill": (1, 2)}, "each 0 to 255"),
         ({"fill": (1, 2, 256)}, "each 0 to 255"),
-        ({"tracking": {"min_frames": 3}}, "option of make itself"),
+        ({"tracking": {"min_frames": 3}}, "option of the clips"),
     ],
     ids=str,
 )
 def test_bad_options(wrong: dict[str, Any], text: str) -> None:
-    Recipe(**GOOD)
+    request(**GOOD)
     with pytest.raises(InputError, match=text):
-        Recipe(**GOOD | wrong)
+        request(**GOOD | wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"placements": ("center",)}, {"controls": ("",)}], ids=str)
 def test_unknown_versions(wrong: dict[str, Any]) -> None:
     with pytest.raises(UnknownNameError, match="known: "):
-        Recipe(**GOOD | wrong)
+        request(**GOOD | wrong)

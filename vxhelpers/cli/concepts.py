@@ -95,30 +95,39 @@ def make(
     person --count 25 --allow-fewer --out golf_concepts`
     """
     from vxhelpers.concept_sets import make
+    from vxhelpers.concept_sets.settings import (
+        ClipVersions,
+        ConceptSetSettings,
+        Output,
+        RandomSets,
+    )
     from vxhelpers.data.datasets import open_data
 
+    actions = tuple(random_actions) if random_actions else None
+    settings = ConceptSetSettings(
+        count,
+        per_video,
+        scoring,
+        split,
+        RandomSets(sets, actions=actions, targets=random_targets),
+        ClipVersions(
+            tuple(x.value for x in placement or Where),
+            tuple(x.value for x in control or Broken),
+            min_frames,
+            max_frames,
+        ),
+        allow_fewer,
+        skip_unreadable,
+    )
     made = make.make(
         open_data(data, root=root),
         action,
         objects,
         detector=detector,
-        folder=out,
-        count=count,
-        per_video=per_video,
-        sets=sets,
-        scoring=scoring,
-        split=split,
-        placements=[x.value for x in placement or Where],
-        controls=[x.value for x in control or Broken],
-        random_actions=random_actions,
-        random_targets=random_targets,
         others=open_data(others, root=others_root) if others else None,
-        min_frames=min_frames,
-        max_frames=max_frames,
-        allow_fewer=allow_fewer,
-        skip_unreadable=skip_unreadable,
+        settings=settings,
         seed=seed,
-        progress=_bar,
+        output=Output(out, progress=_bar),
     )
     _show(made)
     _say(f"vx concepts review {shlex.quote(str(made.folder))}")

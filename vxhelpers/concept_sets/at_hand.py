@@ -13,6 +13,7 @@ from vxhelpers.concept_sets.crops import Kind
 from vxhelpers.concept_sets.detector import load_detector
 from vxhelpers.concept_sets.folder import ConceptFolder
 from vxhelpers.concept_sets.groups import Groups, groups
+from vxhelpers.concept_sets.settings import ConceptSetSettings, Output, RandomSets
 from vxhelpers.concept_sets.tracking import tracked_labels
 from vxhelpers.data.clip import Clip
 from vxhelpers.data.datasets import DataSet, dependence, open_data
@@ -36,6 +37,17 @@ class SetCounts:
     sets: int = 10
     scoring: int = 30
     looked_at: int = LOOKED_AT
+
+    @property
+    def settings(self) -> ConceptSetSettings:
+        """Settings that take fewer clips where there are no more, and record that."""
+        return ConceptSetSettings(
+            self.count,
+            scoring=self.scoring,
+            randoms=RandomSets(self.sets, targets=True),
+            allow_fewer=True,
+            skip_unreadable=True,
+        )
 
 
 @dataclass(frozen=True)
@@ -207,8 +219,7 @@ def _made(
         rng = np.random.default_rng(seed)
         rows = samples.draw(data, label=action, limit=amounts.looked_at, rng=rng)
         objects = tracked_labels(detector, [data.clip(row) for row in rows], store=store)
+    settings, output = amounts.settings, Output(store=store)
     return make.make(
-        data, action, objects, detector=detector, store=store, seed=seed, count=amounts.count,
-        sets=amounts.sets, scoring=amounts.scoring, random_targets=True, allow_fewer=True,
-        skip_unreadable=True,
-    )  # fmt: skip
+        data, action, objects, detector=detector, settings=settings, seed=seed, output=output
+    )

@@ -15,7 +15,12 @@ from vxhelpers.concept_sets.crops import RANDOM, Colour, Concept, Piece, mean_co
 from vxhelpers.concept_sets.detector import Detector
 from vxhelpers.concept_sets.pieces import SMALL, Looked, Tally, deal, gather, gather_random, look
 from vxhelpers.concept_sets.review import PROVENANCE
-from vxhelpers.concept_sets.settings import Recipe
+from vxhelpers.concept_sets.settings import (
+    ClipVersions,
+    ConceptRequest,
+    ConceptSetSettings,
+    RandomSets,
+)
 from vxhelpers.concept_sets.tracking import TRUTH
 from vxhelpers.concept_sets.writing import Version, versions_of, write_listing, write_piece
 from vxhelpers.data.clip import Clip
@@ -35,7 +40,7 @@ class Gathering:
     """One folder in the making: what goes in, and what has been found so far."""
 
     folder: Path
-    recipe: Recipe
+    request: ConceptRequest
     data: DataSet
     source: DataSet  # of random clips
     eye: Detector | None
@@ -48,25 +53,40 @@ class Gathering:
     files: dict[str, Future[dict[Version, Row]]] = field(default_factory=dict)  # by title
     tallies: dict[str, Tally] = field(default_factory=dict)
 
+    @property
+    def settings(self) -> ConceptSetSettings:
+        """How many clips of what."""
+        return self.request.settings
+
+    @property
+    def randoms(self) -> RandomSets:
+        """The random sets asked for."""
+        return self.settings.randoms
+
+    @property
+    def cut(self) -> ClipVersions:
+        """What is cut out of a track."""
+        return self.settings.clips
+
     def run(self, name: str, progress: Progress | None) -> None:
         """Find the pieces, write their clips, then what lists them."""
-        recipe = self.recipe
-        rngs = np.random.default_rng(recipe.seed).spawn(4)
+        request = self.request
+        rngs = np.random.default_rng(request.seed).spawn(4)
         self.rows, self.scored = divide(
             self.data,
-            recipe.action,
-            scoring=recipe.scoring,
-            split=recipe.split,
-            allow_fewer=recipe.allow_fewer,
+            request.action,
+            scoring=self.settings.scoring,
+            split=self.settings.split,
+            allow_fewer=self.settings.allow_fewer,
             rng=rngs[0],
         )
         self.tallies = {"concept": Tally(), "random": Tally()}
-        self.titles = {label: [] for label in (*recipe.objects, RANDOM)}
-        pool = self._elsewhere() if recipe.sets else []
-        self.fill = recipe.fill or self._mean_colour(pool, rngs[1])
+        self.titles = {label: [] for label in (*request.objects, RANDOM)}
+        pool = self._elsewhere() if self.randoms.sets else []
+        self.fill = self.cut.fill or self._mean_colour(pool, rngs[1])
         found = self._found(pool, rngs[2], rngs[3])
-        total = recipe.count * (len(recipe.objects) + recipe.sets)
-        slugs = slugs_of(recipe.objects)
+        total = self.settings.count * (len(request.objects) + self.randoms.sets)
+        slugs = slugs_of(request.objects)
         writer = ThreadPoolExecutor(1)  # while the detector looks at the next clip
         try:
             for label, looked, piece in progress(found, total) if progress else found:
@@ -82,16 +102,16 @@ class Gathering:
         self._list(name)
 
     def _write(self, title: str, label: str, clip: Clip) -> dict[Version, Row]:
-        recipe = self.recipe
-        versions = versions_of(recipe.placements, () if label == RANDOM else recipe.controls)
-        piece, fill, seed = self.pieces[title], self.fill, recipe.seed
+        request = self.request
+        versions = versions_of(self.cut.placements, () if label == RANDOM else self.cut.controls)
+        piece, fill, seed = self.pieces[title], self.fill, request.seed
         return write_piece(self.folder, title, clip, piece, versions, fill=fill, seed=seed)
 
     def _elsewhere(self) -> list[Row]:
         """Rows that random clips may come from: not of the scored split, if there are others."""
-        names = self.recipe.random_actions or self.source.labels
+        names = self.randoms.actions or self.source.labels
         rows = [row for name in names for row in self.source.rows(label=name)]
-        return [row for row in rows if row.split != self.recipe.split] or rows
+        return [row for row in rows if row.split != self.settings.split] or rows
 
     def _mean_colour(self, pool: Sequence[Row], rng: np.random.Generator) -> Colour:
         """Mean of some clips (their first frames) of all that may be looked at."""
@@ -109,82 +129,89 @@ class Gathering:
         self, pool: Sequence[Row], order: np.random.Generator, labels: np.random.Generator
     ) -> Iterator[tuple[str, Looked, Piece]]:
         """The pieces of the objects, then the random ones, each with its clip in memory."""
-        recipe, taken = self.recipe, {video_of(row, self.data) for row in self.scored}
-        sizes = {"shortest": recipe.min_frames, "longest": recipe.max_frames}
+        request, taken = self.request, {video_of(row, self.data) for row in self.scored}
+        sizes = {"shortest": self.cut.min_frames, "longest": self.cut.max_frames}
         rows = [self.rows[i] for i in order.permutation(len(self.rows))]
         seen = self._look(self.data, rows, "concept")
         for looked, piece in gather(
-            seen, recipe.objects, count=recipe.count, per_video=recipe.per_video, **sizes
+            seen,
+            request.objects,
+            count=self.settings.count,
+            per_video=self.settings.per_video,
+            **sizes,
         ):
             taken.add(piece.video)
             yield piece.track.label, looked, piece
-        self._check("concept", dict.fromkeys(recipe.objects, recipe.count))
-        if not recipe.sets:
+        self._check("concept", dict.fromkeys(request.objects, self.settings.count))
+        if not self.randoms.sets:
             return
         rows = [pool[i] for i in order.permutation(len(pool))]
         rows = [row for row in rows if video_of(row, self.source) not in taken]
 
         def allowed(looked: Looked, label: str) -> bool:
-            other = recipe.random_targets and looked.row.label != recipe.action
-            return other or label not in recipe.objects
+            other = self.randoms.targets and looked.row.label != request.action
+            return other or label not in request.objects
 
         for looked, piece in gather_random(
             self._look(self.source, rows, "random"),
             allowed,
-            count=recipe.count * recipe.sets,
-            per_video=recipe.random_per_video,
+            count=self.settings.count * self.randoms.sets,
+            per_video=self.randoms.per_video,
             rng=labels,
             **sizes,
         ):
             yield RANDOM, looked, piece
-        self._check("random", {RANDOM: recipe.count * recipe.sets})
+        self._check("random", {RANDOM: self.settings.count * self.randoms.sets})
 
     def _look(self, data: DataSet, rows: Sequence[Row], part: str) -> Iterator[Looked]:
-        options = {"min_frames": self.recipe.min_frames, **self.recipe.tracking}
+        options = {"min_frames": self.cut.min_frames, **self.cut.tracking}
         tally = self.tallies[part]
         return look(data, rows, self.eye, tally=tally, store=self.store, **options)
 
     def _check(self, part: str, asked: Mapping[str, int]) -> None:
         """Raise where videos cannot be read, or pieces are too few."""
-        tally, recipe = self.tallies[part], self.recipe
-        if tally.unreadable and not recipe.skip_unreadable:
+        tally, request = self.tallies[part], self.request
+        if tally.unreadable and not self.settings.skip_unreadable:
             lines = "".join(f"\n  {error}" for error in tally.unreadable.values())
             raise VideoError(
                 f"{len(tally.unreadable)} of {tally.videos} videos cannot be read:{lines}\n"
                 "obtain them again, or leave them out (skip_unreadable, --skip-unreadable)"
             )
         got = {label: len(self.titles[label]) for label in asked}
-        if not any(got.values()) or (got != dict(asked) and not recipe.allow_fewer):
-            raise InputError(_shortage(part, asked, got, tally, recipe))
+        if not any(got.values()) or (got != dict(asked) and not self.settings.allow_fewer):
+            raise InputError(_shortage(part, asked, got, tally, request))
 
     def _list(self, name: str) -> None:
         """Write the manifest and the provenance."""
-        recipe, chance = self.recipe, self.titles[RANDOM]
+        request, chance = self.request, self.titles[RANDOM]
         random = {self.pieces[title].video for title in chance}
         concepts = {
-            self.pieces[title].video for label in recipe.objects for title in self.titles[label]
+            self.pieces[title].video for label in request.objects for title in self.titles[label]
         }
         scored = {video_of(row, self.data) for row in self.scored}
         check_disjoint({"concepts": concepts, "random clips": random, "scored clips": scored})
         groups: list[tuple[Concept, Sequence[str]]] = [
             (Concept(label, *version), self.titles[label])
-            for label in recipe.objects
-            for version in versions_of(recipe.placements, recipe.controls)
+            for label in request.objects
+            for version in versions_of(self.cut.placements, self.cut.controls)
         ]
-        heaps = deal(chance, sets=recipe.sets, count=recipe.count)
+        heaps = deal(chance, sets=self.randoms.sets, count=self.settings.count)
         groups += [
             (Concept(RANDOM, *version, number), heap)
-            for version in versions_of(recipe.placements, ())
+            for version in versions_of(self.cut.placements, ())
             for number, heap in enumerate(heaps)
         ]
-        asked = {**dict.fromkeys(recipe.objects, recipe.count), RANDOM: recipe.count * recipe.sets}
+        asked = {
+            **dict.fromkeys(request.objects, self.settings.count),
+            RANDOM: self.settings.count * self.randoms.sets,
+        }
         record = {
             "key": name,
-            "action": recipe.action,
+            "action": request.action,
             "data": self.data.name,
             "others": self.source.name,
             "detector": TRUTH if self.eye is None else str(self.eye),
-            "options": asdict(recipe),
+            "options": asdict(request),
             "fill": self.fill,
             "asked": asked,
             "got": {label: len(found) for label, found in self.titles.items()},
@@ -192,9 +219,9 @@ class Gathering:
             "versions": _versions(),
             "scoring": [asdict(row) for row in self.scored],
         }
-        what = f"Concepts ({', '.join(recipe.objects)}) of {recipe.action!r}"
+        what = f"Concepts ({', '.join(request.objects)}) of {request.action!r}"
         card = {
-            "name": f"concepts of {recipe.action}",
+            "name": f"concepts of {request.action}",
             "title": f"{what}, cut out of {self.data.manifest.name}",
             "source": f"made by vx concepts make; {PROVENANCE} tells of what",
         }
@@ -232,7 +259,11 @@ def _versions() -> dict[str, str]:
 
 
 def _shortage(
-    part: str, asked: Mapping[str, int], got: Mapping[str, int], tally: Tally, recipe: Recipe
+    part: str,
+    asked: Mapping[str, int],
+    got: Mapping[str, int],
+    tally: Tally,
+    request: ConceptRequest,
 ) -> str:
     """Say how many pieces there are, what became of the other tracks, and what to relax."""
     lines = [
@@ -241,23 +272,25 @@ def _shortage(
         for label, count in asked.items()
         if got[label] < count
     ]
-    spread = "per_video" if part == "concept" else "random_per_video"
+    settings, concept = request.settings, part == "concept"
+    spread = "per_video" if concept else "random_per_video"
+    videos = settings.per_video if concept else settings.randoms.per_video
     relax = [
-        f"lower count (now {recipe.count})"
-        + (f" or sets (now {recipe.sets})" if part == "random" else ""),
-        f"lower min_frames (now {recipe.min_frames})",
-        f"raise {spread} (now {getattr(recipe, spread)})",
+        f"lower count (now {request.settings.count})"
+        + (f" or sets (now {request.settings.randoms.sets})" if part == "random" else ""),
+        f"lower min_frames (now {request.settings.clips.min_frames})",
+        f"raise {spread} (now {videos})",
     ]
     if part == "random":
         relax.append("take random clips of another data set (others)")
-        if not recipe.random_targets:
+        if not request.settings.randoms.targets:
             relax.append("or things of the tested labels in other actions (random_targets)")
     if any(got.values()):
         relax.append("or go on with fewer (allow_fewer, --allow-fewer)")
-    elif recipe.allow_fewer:
+    elif request.settings.allow_fewer:
         lines.append("  and nothing to go on with")
     return (
-        f"{'concept' if part == 'concept' else 'random'} clips of {recipe.action!r} are too few, "
+        f"{'concept' if part == 'concept' else 'random'} clips of {request.action!r} are too few, "
         f"after {tally.videos} videos:\n" + "\n".join(lines) + "\n" + ", ".join(relax)
     )
 

@@ -7,7 +7,7 @@ clips and random clips share no video. Same content and options give the same fi
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -25,15 +25,14 @@ from vxhelpers.concept_sets import (
     yolo,
 )
 from vxhelpers.concept_sets import detector as detector_code
-from vxhelpers.concept_sets.crops import Colour, Control, Placement
 from vxhelpers.concept_sets.detector import Detector, check_labels, load_detector
 from vxhelpers.concept_sets.folder import ConceptFolder, ConceptSet, read
 from vxhelpers.concept_sets.gathering import Gathering
 from vxhelpers.concept_sets.review import PROVENANCE
-from vxhelpers.concept_sets.settings import Recipe
+from vxhelpers.concept_sets.settings import ConceptRequest, ConceptSetSettings, Output
 from vxhelpers.concept_sets.tracking import TRUTH
 from vxhelpers.data import splits, video
-from vxhelpers.data.datasets import DataSet, Progress
+from vxhelpers.data.datasets import DataSet
 from vxhelpers.data.stage.scene import INSTANCES
 from vxhelpers.errors import InputError, UnknownNameError
 from vxhelpers.io.cache import Store, key
@@ -52,27 +51,10 @@ def make(
     objects: Sequence[str],
     *,
     detector: Detector | str | Path = "stage",
-    folder: str | Path | None = None,
-    store: Store | None = None,
-    count: int = 30,
-    per_video: int = 1,
-    sets: int = 10,
-    random_per_video: int = 1,
     others: DataSet | None = None,
-    random_actions: Sequence[str] | None = None,
-    random_targets: bool = False,
-    scoring: int = 30,
-    split: str = "test",
-    placements: Sequence[Placement] = ("in_place", "centred"),
-    controls: Sequence[Control] = ("shuffled", "reversed"),
-    min_frames: int = 12,
-    max_frames: int = 64,
-    tracking: Mapping[str, Any] | None = None,
-    fill: Colour | None = None,
-    allow_fewer: bool = False,
-    skip_unreadable: bool = False,
+    settings: ConceptSetSettings = ConceptSetSettings(),
     seed: int = 0,
-    progress: Progress | None = None,
+    output: Output = Output(),
 ) -> ConceptFolder:
     """Make the concept sets, random sets and controls that a class is to be explained with.
 
@@ -83,43 +65,16 @@ def make(
     objects
         Labels of the detector: each becomes a dynamic and a static concept, with its controls.
     detector
-        As :func:`vxhelpers.concept_sets.detector.load_detector` takes it, or loaded, or ``"ground
+        As `vxhelpers.concept_sets.detector.load_detector` takes it, or loaded, or ``"ground
         truth"`` for the stage's own boxes.
-    folder
-        Where to write. Unless given: in the cache, where the same content and options find it.
-    store
-        Keeps detections; the default cache unless given.
-    count, per_video
-        Clips an object; at most so many of one object and video. A long track gives several.
-    sets, random_per_video
-        Random sets, of ``count`` clips each as well; at most so many of their clips from a video.
     others
-        Data set that random clips come from; ``data`` unless given.
-    random_actions
-        Classes that random clips come from; all unless given, the action's own included.
-    random_targets
-        Whether things of the labels in ``objects`` may be random where they are part of other
-        actions; without it those labels never are.
-    scoring, split
-        Clips to set aside for scoring, and the split that they are of.
-    placements, controls
-        Versions to write (see :class:`vxhelpers.concept_sets.crops.Concept`).
-    min_frames, max_frames
-        Of a clip. Shorter tracks are dropped, of longer ones the best part is cut. A network that
-        spans more frames than a clip has sees it looped.
-    tracking
-        Further options of :func:`vxhelpers.concept_sets.tracking.track`.
-    fill
-        R, G, B around the boxes; the mean of clips drawn from all videos looked at, unless given.
-    allow_fewer
-        Go on with fewer clips than asked for; what was asked and got is recorded. Random sets
-        stay as many, and become smaller alike; an object without a clip has no concept.
-    skip_unreadable
-        Leave unreadable videos out and record them, instead of raising.
+        Data set that random clips come from; by default ``data``.
+    settings
+        How many clips of what.
     seed
         Of all that is drawn.
-    progress
-        Wraps the loop over the pieces: takes an iterable and its length.
+    output
+        Folder, store and progress bar.
 
     Returns
     -------
@@ -136,55 +91,35 @@ def make(
     VideoError
         If videos cannot be read; all that were met are listed.
     """
-    recipe = Recipe(
-        action,
-        tuple(objects),
-        count,
-        per_video,
-        sets,
-        random_per_video,
-        None if random_actions is None else tuple(random_actions),
-        random_targets,
-        scoring,
-        split,
-        tuple(placements),
-        tuple(controls),
-        min_frames,
-        max_frames,
-        dict(tracking or {}),
-        None if fill is None else (int(fill[0]), int(fill[1]), int(fill[2])),
-        allow_fewer,
-        skip_unreadable,
-        seed,
-    )
-    store = Store() if store is None else store
+    request = ConceptRequest(action, tuple(objects), settings, seed)
+    store = Store() if output.store is None else output.store
     eye = None if detector == TRUTH else detector
     if eye is not None and not isinstance(eye, Detector):
         eye = load_detector(eye)
     if eye is None:
-        for name in recipe.objects:
+        for name in request.objects:
             if name not in INSTANCES:
                 raise UnknownNameError("object", name, INSTANCES, where="the stage")
     else:
-        check_labels(eye, recipe.objects)
+        check_labels(eye, request.objects)
     parts = {
         "data": _content(data),
         "others": None if others is None else _content(others),
-        "recipe": asdict(recipe),
+        "request": asdict(request),
         "detector": TRUTH if eye is None else [eye.digest, eye.image_size],
         "code": [
             sha256(Path(module.__file__)) for module in (*_MAKERS, *_FINDERS) if module.__file__
         ],
     }
     name = key(parts)
-    target = store.root / "concepts" / name[:32] if folder is None else Path(folder)
+    target = store.root / "concepts" / name[:32] if output.folder is None else Path(output.folder)
     if _holds(target, name):
-        return read(target, skip_unreadable=skip_unreadable)
+        return read(target, skip_unreadable=settings.skip_unreadable)
     beside = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
     try:
         beside.mkdir(parents=True)
         source = data if others is None else others
-        Gathering(beside, recipe, data, source, eye, store).run(name, progress)
+        Gathering(beside, request, data, source, eye, store).run(name, output.progress)
         _put(beside, target, name)
     except OSError as error:
         if isinstance(error, WriteError):
@@ -194,7 +129,7 @@ def make(
         ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return read(target, skip_unreadable=skip_unreadable)
+    return read(target, skip_unreadable=settings.skip_unreadable)
 
 
 def _content(data: DataSet) -> list[Any]:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from vxhelpers.concept_sets.make import make
+from vxhelpers.concept_sets.settings import ClipVersions, ConceptSetSettings, Output, RandomSets
 from vxhelpers.concept_sets.tracking import TRUTH
 from vxhelpers.concepts.activations import collect, gram
 from vxhelpers.concepts.cav import against, fit, vectors
@@ -171,10 +172,14 @@ def _clips(one: Trial, count: int, sets: int, store: Store | None) -> Folders:
     found = {}
     for index in sorted(set(one.target.tolist())):
         label = one.model.labels[index]
-        made = make(
-            data, label, (TOOLS[label], OTHER), detector=TRUTH, store=store, count=count,
-            sets=sets, scoring=0, placements=("in_place",), controls=(), random_per_video=2,
-        )  # fmt: skip
+        settings = ConceptSetSettings(
+            count=count,
+            scoring=0,
+            randoms=RandomSets(sets, per_video=2),
+            clips=ClipVersions(("in_place",), ()),
+        )
+        things, kept = (TOOLS[label], OTHER), Output(store=store)
+        made = make(data, label, things, detector=TRUTH, settings=settings, output=kept)
 
         def of(kind: Kind, made=made, label=label) -> Mapping[str, Sequence[Clip]]:  # type: ignore[no-untyped-def]
             randoms = [i.name for i in made.select("random") if i.concept.kind == kind]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vxhelpers.concept_sets.make import make
+from vxhelpers.concept_sets.settings import ClipVersions, ConceptSetSettings, Output, RandomSets
 from vxhelpers.concept_sets.tracking import TRUTH
 from vxhelpers.concepts.activations import collect
 from vxhelpers.concepts.relative import PairScores, compare_pairs
@@ -64,10 +65,21 @@ class PlantedSets:
 def planted_sets(task: str, *, count: int, scoring: int, seed: int, store: Store) -> PlantedSets:
     """Cut a task's concept clips along the stage's own boxes: here the method is tested."""
     data = open_data(f"stage:{task}")
+    settings = ConceptSetSettings(
+        count=count,
+        scoring=scoring,
+        randoms=RandomSets(sets=2),
+        clips=ClipVersions(("in_place",), ("reversed",)),
+    )
     made = make(
-        data, CLASSES[task], ["racket", "ball"], detector=TRUTH, count=count, sets=2,
-        scoring=scoring, store=store, seed=seed, controls=("reversed",), placements=("in_place",),
-    )  # fmt: skip
+        data,
+        CLASSES[task],
+        ["racket", "ball"],
+        detector=TRUTH,
+        settings=settings,
+        seed=seed,
+        output=Output(store=store),
+    )
     sets = {item.name: [*item.clips] for item in made.sets.values()}
     for kind in ("dynamic", "static"):
         sets[f"others {kind}"] = sets[f"random {kind} 00"] + sets[f"random {kind} 01"]

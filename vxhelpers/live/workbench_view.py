@@ -3,7 +3,7 @@
 import html
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from vxhelpers.concept_sets import make
 from vxhelpers.concept_sets.at_hand import SetCounts, Source
 from vxhelpers.concept_sets.crops import Kind
 from vxhelpers.concept_sets.groups import groups
+from vxhelpers.concept_sets.settings import ClipVersions
 from vxhelpers.concept_sets.tracking import TRUTH
 from vxhelpers.concepts.solvers import SOLVERS
 from vxhelpers.data.clip import Clip
@@ -83,12 +84,11 @@ def workbench(
     elif source.detector is None:
         raise InputError("name a detector, or a folder of concepts: without one there are none")
     else:
+        objects = source.objects or _deciding(data, action)
+        settings = replace(amounts.settings, clips=ClipVersions(("in_place",), ()))
         made = make.make(
-            data, action, source.objects or _deciding(data, action), detector=source.detector,
-            count=amounts.count, sets=amounts.sets, scoring=amounts.scoring,
-            placements=("in_place",), controls=(), random_targets=True, allow_fewer=True,
-            skip_unreadable=True, seed=seed,
-        )  # fmt: skip
+            data, action, objects, detector=source.detector, settings=settings, seed=seed
+        )
     rows = list(made.scoring) or draw(
         data, label=action, limit=amounts.scoring, rng=np.random.default_rng(seed)
     )
