@@ -43,15 +43,14 @@ profile = "standard"
 from pathlib import Path
 
 import numpy as np
-from IPython.display import Markdown
-from vxhelpers import stats
 from vxhelpers.book import results
 from vxhelpers.data import provenance
 from vxhelpers.data.datasets import dependence, open_data
 from vxhelpers.evaluation import ablation
+from vxhelpers.evaluation.ablation_report import RelianceReport
 from vxhelpers.figures import charts, filmstrips, player, score_charts
-from vxhelpers.figures.report import escape_markdown as said
-from vxhelpers.models import evaluate, samples, zoo
+from vxhelpers.figures.report import Text
+from vxhelpers.models import evaluate, report, samples, zoo
 from vxhelpers.models.training import modelcard
 
 rng = np.random.default_rng(seed)
@@ -98,18 +97,8 @@ filmstrips.filmstrip(
 )
 
 # %% tags=["hide-input"]
-counts = {s: len(data.rows(s)) for s in data.manifest.splits}
-height, width = (
-    shown.pixels.shape[2] // shown.scale,
-    shown.pixels.shape[3] // shown.scale,
-)
-Markdown(
-    f"The data set `{data.name}` has {len(data.labels)} classes and "
-    + ", ".join(f"{n} {s} clips" for s, n in counts.items())
-    + f". Below, {len(rows)} clips of the test split are used. The network is `{model}` with "
-    f"{sum(p.numel() for p in net.net.parameters()):,} parameters; it takes {net.entry.frames} "
-    f"frames of {height} x {width} pixels."
-)
+size = tuple(n // shown.scale for n in shown.pixels.shape[2:4])
+report.ClipsReport(data, net, len(rows), size)
 
 # %% [markdown]
 # ## How often it is right
@@ -132,14 +121,8 @@ check = evaluate.causal_check(net, clips, labels, rng=rng)
 score = check.accuracy["normal"]
 
 # %% tags=["hide-input"]
-Markdown(
-    f"**Accuracy {score.value:.3f}** (95 % interval {score.low:.3f} to {score.high:.3f}, "
-    f"n = {score.n}); guessing gives {score.chance:.3f}, the commonest class {score.majority:.3f}."
-    + ("" if score.low > max(score.chance, score.majority) else
-       " The interval includes a score without skill: **explanations of this network on these "
-       "clips explain guesses.**")
-    + "\n\n" + dependence(rows, data.rows("train") if "train" in counts else [])
-)  # fmt: skip
+known = data.rows("train") if "train" in data.manifest.splits else []
+report.AccuracyReport(score, dependence(rows, known))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-confusion", "caption": "Label (rows, with the number of clips) by prediction (columns); shares of each row."}}
 named = sorted(set(labels) | set(check.tables["normal"].sum(0).nonzero()[0]))
@@ -177,32 +160,9 @@ charts.accuracies(
 )
 
 # %% tags=["hide-input"]
-drops = {
-    edit: score.value - check.accuracy[edit].value
-    for edit in ("frozen", "reversed", "shuffled")
-}
-apart = [e for e in drops if check.accuracy[e].high < score.low]
-own = net.labels.index(action)
-of_class = {edit: found[own] for edit, found in check.tables.items()}
-for edit, row in of_class.items():  # for `vx results`, over many classes
-    if n := int(row.sum()):
-        low, high = stats.wilson(row[own], n)
-        results.note(f"accuracy, {edit}", row[own] / n, low=low, high=high, n=n)
-        if (
-            edit != "normal"
-        ):  # the same clips twice, so the interval is one of pairs
-            hits = [
-                check.predictions[e][labels == own] == own for e in ("normal", edit)
-            ]
-            drop, low, high = stats.paired_difference(*hits)
-            results.note(f"drop, {edit}", drop, low=low, high=high, n=n)
-Markdown(
-    "Against the accuracy on the clips as they are, "
-    + ", ".join(f"*{e}* loses {d:+.3f}" for e, d in drops.items()).replace("loses +", "loses ")
-    + ". "
-    + (f"Intervals are clear of each other for: {', '.join(apart)}." if apart else
-       "No interval is clear of the one for normal clips.")
-)  # fmt: skip
+causal = report.CausalReport(check, labels)
+results.note_all(causal.metrics(net.labels.index(action)))
+causal
 
 # %% [markdown]
 # ## Does it need the place, or the objects?
@@ -253,39 +213,22 @@ score_charts.bars(
     },
     units="what the class leans on",
     line=("does not care", 0.0),
-) if leans else Markdown(
+) if leans else Text(
     "*There are not two clips or more of the class and of other classes.*"
 )
 
 # %% tags=["hide-input"]
-for kind, lost in leans.items():  # for `vx results`, and the chapter across classes
-    for what, m in lost.items():
-        name = f"lean on {what}" + ("" if kind == "trained" else ", random weights")
-        if m:
-            results.note(name, m.value, low=m.low, high=m.high, n=m.n)
-told, sentences = asked.get("trained"), ""
-if told:
-    clear = [w for w, m in leans["trained"].items() if m and m.low > 0.1]
-    part = next((p for p in ("person", "what moves") if p in told.area), None)
-    whole = told.separation("normal", rng=rng)
-    sentences = (
-        f"On clips of *{said(action)}* the network gives the class a probability that is {whole.value:.2f} "
-        f"higher than on others ({whole.low:.2f} to {whole.high:.2f}, n = {whole.n} and {len(others)}). "
-        + (f"**More than 0.1 of it is clear to go with: {', '.join(clear)}.** " if clear else
-           "**Nothing that we took away is clear to take more than 0.1 of it.** ")
-        + ("There are no objects in these clips, so there is no value for them, which is not a value of 0. "
-           if "objects" not in told.contrasts and "moving" not in both.masks else "")
-        + ("Nobody has drawn masks on these videos: what moves most can be hidden, and nothing is known of "
-           "persons and objects. " if "moving" in both.masks else "")
-        + (f"Hidden is the whole area that a part sweeps, {told.area[part]:.0%} of the clip for {part}. "
-           "Hidden frame by frame instead, it leaves a hole of its own outline that moves as it did; of the "
-           f"class's probability, {told.probability['normal'][told.own].mean():.2f} on these clips, such a "
-           f"hole leaves {np.nanmean(told.probability[part + ' cut out'][told.own]):.2f} and the swept one "
-           f"{np.nanmean(told.probability[part + ' hidden'][told.own]):.2f}." if part else "")
-        + "\n\nIn probabilities an untrained network hardly tells one class from another, so that there is "
-        "nothing to lose: values beside 0 there check the method, and say nothing of the clips."
-    )  # fmt: skip
-Markdown(sentences)
+ablated = asked.get("trained")
+relies = RelianceReport(
+    action,
+    ablated,
+    ablated and ablated.separation("normal", rng=rng),
+    leans,
+    len(others),
+    filmed="moving" in both.masks,
+)
+results.note_all(relies.metrics())
+relies
 
 # %% [markdown]
 # ## How it was trained, and its siblings
@@ -300,33 +243,12 @@ series = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
 charts.training_curves(
     {name: [epoch[name] for epoch in family[0]["curves"]] for name in series},
     best=family[0]["best_epoch"],
-) if family else Markdown(
+) if family else Text(
     f"`{net.weights}` has no model card: nothing is known of its training."
 )
 
 # %% tags=["hide-input"]
-lines = [
-    "| network | parameters | accuracy | frozen | reversed | shuffled | n | trained in |"
-]
-lines += ["|---|---|---|---|---|---|---|---|"]
-for card in family:
-    told = card["causal"]["test"]["accuracy"]
-    shares = [
-        f"{told[e]['value']:.3f}"
-        for e in ("normal", "frozen", "reversed", "shuffled")
-    ]
-    lines.append(
-        f"| {card['arch']} | {card['parameters']:,} | {' | '.join(shares)} | "
-        f"{told['normal']['n']} | {card['train_seconds']:,.0f} s, {card['device']} |"
-    )
-if family:
-    made = family[0]
-    lines += [
-        "",
-        f"This page's network was made by `{made['command']}`, seed {made['seed']}, commit "
-        f"`{made['commit'][:12]}`, on {made['hardware']}.",
-    ]
-Markdown("\n".join(lines) if family else "No card, no recorded scores.")
+report.SiblingsReport(family)
 
 # %% [markdown]
 # ## Does the check tell the truth? Two nets with a known answer
@@ -363,17 +285,9 @@ charts.accuracies(
 )
 
 # %% tags=["hide-input"]
-swap = planted["motion"].tables["reversed"]
-names = list(open_data("stage:motion").labels)
-one, other = names.index("forehand"), names.index("reversed forehand")
-swapped = (swap[one, other] + swap[other, one]) / (
-    swap[one].sum() + swap[other].sum()
-)
-frozen, still = (planted[task].accuracy["frozen"] for task in ("motion", "static"))
-Markdown(
-    f"Frozen, the *motion* network scores {frozen} (chance {frozen.chance:.3f}) and the *static* "
-    f"one {still}. Reversed, {swapped:.0%} of the forehands and reversed forehands change places."
-)
+names = open_data("stage:motion").labels
+twins = names.index("forehand"), names.index("reversed forehand")
+report.PlantedCheckReport(planted["motion"], planted["static"], twins)
 
 # %% [markdown]
 # ## What a shortcut looks like
@@ -393,16 +307,7 @@ for split in ("test", "counterfactual"):
     shortcut[split] = evaluate.accuracy(truth, logits.argmax(1), len(known.labels))
 
 # %% tags=["hide-input"]
-Markdown(
-    "| test split | accuracy | 95 % interval | n |\n|---|---|---|---|\n"
-    + "\n".join(
-        f"| {name} | {a.value:.3f} | {a.low:.3f} to {a.high:.3f} | {a.n} |"
-        for name, a in shortcut.items()
-    )
-    + f"\n\nGuessing gives {shortcut['test'].chance:.2f}. The gap between the two rows, "
-    f"{shortcut['test'].value - shortcut['counterfactual'].value:.3f}, is what the place is worth to "
-    "this network; no score on the ordinary split shows it."
-)
+report.SplitsReport(shortcut)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-places", "caption": "Counterfactual scenes: the action of one class in the place of another. Outlined in heavy line is what decided in training, the ground."}}
 scenes = [
