@@ -45,15 +45,14 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from IPython.display import Markdown
 from vxhelpers import stats
 from vxhelpers.attribution import gradcam
 from vxhelpers.book import results
 from vxhelpers.data import provenance
 from vxhelpers.data.datasets import dependence, open_data
+from vxhelpers.evaluation import gradcam_report as report
 from vxhelpers.evaluation import localisation
 from vxhelpers.figures import charts, filmstrips, player
-from vxhelpers.figures.report import escape_markdown
 from vxhelpers.models import samples, zoo
 
 rng = np.random.default_rng(seed)
@@ -101,10 +100,7 @@ entry = replace(
 toy = zoo.Model(entry, toy_net.eval(), ("red",), "by hand", "")
 clip = torch.rand(1, 3, 4, 6, 6, generator=torch.Generator().manual_seed(seed))
 by_hand = clip[:, 0] / (4 * 6 * 6)
-difference = (gradcam.gradcam(toy, clip, target="red") - by_hand).abs().max()
-Markdown(
-    f"Largest difference between the map and the hand calculation: {difference:.1e}."
-)
+torch.testing.assert_close(gradcam.gradcam(toy, clip, target="red"), by_hand)
 
 # %% [markdown]
 # ## The clips, and what is known of them
@@ -145,17 +141,8 @@ follows, least = order[-1], order[0]
 
 # %% tags=["hide-input"]
 seen = " and ".join(found.decides)
-Markdown(
-    f"{right.sum()} of {len(rows)} clips of *{escape_markdown(action)}* are recognised"
-    + ("; a map of a wrong prediction explains an error, so the two cases below come from the "
-       "recognised ones." if right.any() else
-       ", so **the two cases below are not recognised either**: their maps show what speaks for the "
-       "class in clips that the network takes for something else.")
-    + ("" if len(pool) > 1 else " As there is only one, **both cases are the same clip**.")
-    + " **The rule:** of "
-    f"these, the clip whose map has most energy on the evidence ({seen}) above its area, and the one "
-    f"that has least. They score {on_evidence[follows]:+.2f} and {on_evidence[least]:+.2f}."
-)  # fmt: skip
+scores = on_evidence[[follows, least]]
+report.CasesReport(action, seen, int(right.sum()), len(rows), len(pool), *scores)
 
 # %% [markdown]
 # ## Two cases
@@ -165,26 +152,26 @@ Markdown(
 
 
 # %% tags=["hide-input"]
-def show(k, title):
-    relevance = gradcam.upsample_map(
-        torch.from_numpy(last[k : k + 1]), found.pixels.shape[1:4]
-    )
-    return player.player(
-        found.pixels[k],
-        fps=found.fps[k],
-        overlay=relevance[0].numpy(),
-        outlines=found.outlines(k),
-        title=f"{title}: {rows[k].clip_id}",
-        signed=True,
-        units="Grad-CAM",
-        alt=f"Clip {rows[k].clip_id} of {action}; its map has {on_evidence[k]:+.2f} of the energy "
-        f"on {seen}, above an even spread.",
-    )
-
+alt = (
+    "Clip {} of {}; its map has {:+.2f} of the energy on {}, above an even spread."
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-cases", "caption": "The clip whose map follows the evidence best (first) and the one whose map does so least (second). Red speaks for the class, blue against it; each clip has its own limits."}}
 player.gallery(
-    [show(follows, "Most on the evidence"), show(least, "Least on the evidence")]
+    [
+        gradcam.overlaid(
+            found.pixels[k],
+            last[k],
+            fps=found.fps[k],
+            outlines=found.outlines(k),
+            title=f"{title}: {rows[k].clip_id}",
+            alt=alt.format(rows[k].clip_id, action, on_evidence[k], seen),
+        )
+        for k, title in (
+            (follows, "Most on the evidence"),
+            (least, "Least on the evidence"),
+        )
+    ]
 )
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-strip", "caption": "The clip that follows least, in six frames, unexplained above, with the maps of the last and of a middle layer below. Layers differ in units, so each has its own limits."}}
@@ -220,45 +207,19 @@ shares = {
 charts.energy_area(shares)
 
 # %% tags=["hide-input"]
-lines = [
-    "| object | energy minus area | 95 % interval | favoured? |",
-    "|---|---|---|---|",
-]
-for name, (energy, area) in shares.items():
-    gain = stats.mean_interval(energy - area, rng=rng)
-    verdict = "yes" if gain.low > 0 else "avoided" if gain.high < 0 else "undecided"
-    results.note(
-        f"energy minus area, {name}",
-        gain.value,
-        low=gain.low,
-        high=gain.high,
-        n=gain.n,
-    )
-    lines.append(
-        f"| {name} | {gain.value:+.3f} | {gain.low:+.3f} to {gain.high:+.3f} | {verdict} |"
-    )
-people = ("person", "bystander")
-held = [found.masks[n] for n in objects if n not in (*people, "ground", "moving")]
-if held:  # all that is neither a person nor ground, for `vx results`
-    things = np.any(held, axis=0)
-    gain = localisation.energy_share(last, things) - localisation.area_share(things)
-    gain = stats.mean_interval(gain, rng=np.random.default_rng(seed))
-    results.note(
-        "energy minus area, objects",
-        gain.value,
-        low=gain.low,
-        high=gain.high,
-        n=gain.n,
-    )
-few = (
-    " **So few clips say next to nothing about the class**, whatever the interval."
-)
-Markdown(
-    "\n".join(lines)
-    + f"\n\nMeans over n = {len(rows)} clips, with bootstrap intervals."
-    + (few if len(rows) < 10 else "")
-    + f"\n\n{dependence(rows, [])}"
-)
+gains = {
+    name: stats.mean_interval(e - a, rng=rng) for name, (e, a) in shares.items()
+}
+rest = ("person", "bystander", "ground", "moving")
+held = [found.masks[n] for n in objects if n not in rest]
+things = None
+if held:  # all that is neither a person nor ground
+    mask = np.any(held, axis=0)
+    gain = localisation.energy_share(last, mask) - localisation.area_share(mask)
+    things = stats.mean_interval(gain, rng=np.random.default_rng(seed))
+energies = report.EnergyReport(gains, things, len(rows), dependence(rows, []))
+results.note_all(energies.metrics())
+energies
 
 # %% [markdown]
 # ## Controls
@@ -281,25 +242,18 @@ for name in layers:
 spread = stats.mean_interval(localisation.area_share(evidence), rng=rng)
 
 # %% tags=["hide-input"]
-lines = ["| layer | resolution | trained | random weights |", "|---|---|---|---|"]
 grids = gradcam.gradcam_layers(
     net, x[:1], layers=layers, target=action, upsample=False
 )
-for name in layers:
-    t, h, w = grids[name].shape[1:]
-    lines.append(f"| {name} | {t} x {h} x {w} | {table[name, 'trained']} | "
-                 f"{table[name, 'random weights']} |")  # fmt: skip
-better = [
-    n for n in layers if table[n, "trained"].low > table[n, "random weights"].high
-]
-Markdown(
-    f"Share of the energy on {seen} by layer; an even spread scores {spread}.\n\n"
-    + "\n".join(lines)
-    + "\n\n"
-    + (f"The trained network is clear of the random one at: {', '.join(better)}." if better else
-       "At no layer is the trained network clear of the random one: **on this evidence the maps "
-       "of the trained network are no better than those of an untrained one.**")
-)  # fmt: skip
+report.LayersReport(
+    {name: tuple(grids[name].shape[1:]) for name in layers},
+    {
+        name: (table[name, "trained"], table[name, "random weights"])
+        for name in layers
+    },
+    spread,
+    seen,
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-gradcam-layers", "caption": "The clip that follows best, at every layer from one forward and one backward pass; each layer with its own limits."}}
 strip = {
@@ -364,29 +318,7 @@ player.player(
 
 # %% tags=["hide-input"]
 means = {key: stats.mean_interval(gains[key], rng=rng) for key in gains}
-ground, person = means["trained", "ground"], means["trained", "person"]
-blind = means["random weights", "ground"]
-named = ground.low > max(0, person.high, blind.high)
-told = ("The maps name the planted evidence." if named else
-        "**The maps do not single out the planted evidence**, although we know that it decided in "
-        "training.")  # fmt: skip
-if named and blind.low > 0:
-    told += (f" **But {blind.value / ground.value:.0%} of that gain is there with random weights "
-             "too**: such maps favour the ground whoever learned what, and only the rest speaks of "
-             "the network.")  # fmt: skip
-lines = [
-    "| weights | object | energy minus area | 95 % interval |",
-    "|---|---|---|---|",
-]
-for (kind, name), gain in means.items():
-    lines.append(
-        f"| {kind} | {name} | {gain.value:+.3f} | {gain.low:+.3f} to {gain.high:+.3f} |"
-    )
-Markdown(
-    f"That is the extreme. Over {ground.n} clips of *{label}*:\n\n"
-    + "\n".join(lines)
-    + f"\n\n{told}"
-)
+report.ShortcutReport(means, label)
 
 # %% [markdown]
 # ## And time? A reversed clip
@@ -417,14 +349,7 @@ with torch.inference_mode():
 
 # %% tags=["hide-input"]
 same, cross = (stats.mean_interval(alike[name], rng=rng) for name in alike)
-Markdown(
-    f"Reversal changes the prediction of {flipped.float().mean():.0%} of {len(swings)} forehands. The "
-    f"map of the new prediction, turned round, correlates with the old one by {same}; with the map "
-    f"of another clip by {cross}. "
-    + ("So the class flips while the map stays much the same: it says where the network looked, not "
-       "which way the racket went." if same.low > 0.5 else
-       "So the map does change with the direction of time.")
-)  # fmt: skip
+report.ReversalReport(float(flipped.float().mean()), same, cross, len(swings))
 
 # %% [markdown]
 # ## Where this fails, and what we may not conclude

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from toys import Deep3d, Linear3d, assert_same, clips, toy_model
 
 from vxhelpers.attribution.base import seeded
-from vxhelpers.attribution.perturbation import occlusion, rise
+from vxhelpers.attribution.perturbation import occlusion, rise, rise_map
 from vxhelpers.attribution.surrogate import kernel_shap, lime
 from vxhelpers.data import sampling, stage
 from vxhelpers.data.segmentation.supervoxels import segment
@@ -497,3 +497,10 @@ def test_memory_advice_counts_the_inputs_of_a_pass(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(model.net, "forward", full)
     with pytest.raises(InputError, match="a batch of 12 does not fit in memory: try batch_size=6"):
         occlusion(model, x, target=0, batch_size=12)
+
+
+def test_rise_by_hand() -> None:
+    masks = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+    scores = torch.tensor([3.0, 1.0])
+    found = rise_map((scores[:, None] * masks).sum(0), masks.sum(0), 2.0)
+    assert found.tolist() == [0.0, -1.0]

@@ -121,10 +121,20 @@ def gradcam_layers(
     }
 
 
+def gradcam_weights(gradients: Tensor) -> Tensor:
+    """Weights ``(N, C)`` of channels: the mean of their gradients over time and space.
+
+    Equation 1 of Selvaraju et al. (ICCV 2017), with time as a third axis.
+    """
+    return gradients.mean((2, 3, 4), dtype=torch.float32)
+
+
 def weighted_sum(activations: Tensor, gradients: Tensor) -> Tensor:
-    """Sum ``(N, C, T, H, W)`` activations over channels, weighted by their mean gradients."""
-    weights = gradients.mean((2, 3, 4), dtype=torch.float32)
-    return torch.einsum("nc,ncthw->nthw", weights, activations.float())
+    """Sum ``(N, C, T, H, W)`` activations over channels, by `gradcam_weights`.
+
+    Equation 2 of Selvaraju et al. (ICCV 2017), without its ReLU.
+    """
+    return torch.einsum("nc,ncthw->nthw", gradcam_weights(gradients), activations.float())
 
 
 def overlaid(

@@ -160,9 +160,18 @@ def rise(
             total += float(scores.double().sum())
         if not bool((shown > 0).all()):
             raise InputError(f"{samples} masks never show some voxels: draw more samples")
-        return (weighted / shown - total / samples)[None]
+        return rise_map(weighted, shown, total / samples)[None]
 
     return explain(model, x, answer, target=target, of=of, batch_size=size, one_by_one=True)
+
+
+def rise_map(weighted: Tensor, shown: Tensor, mean: float) -> Tensor:
+    """Map ``(T, H, W)`` of RISE from sums over masks: of score times mask, and of the masks.
+
+    Equation 6 of Petsiuk, Das and Saenko (BMVC 2018), but for the masks' drawn sum in place of the
+    expected one, and the ``mean`` score taken off.
+    """
+    return weighted / shown - mean
 
 
 def _boxes(
