@@ -21,7 +21,7 @@
 # :::{admonition} Card
 # :class: tip
 # **You will** ask every method of this book three questions with a known answer, set beside them methods
-# that are wrong on purpose and networks that learned nothing, and hold a method of your own against the
+# that never see the network and networks that learned nothing, and hold a method of your own against the
 # same.
 #
 # **Before:** {doc}`gradcam`. **Reading:** 15 minutes. **Running:** about two and a half minutes on one CPU core.
@@ -273,7 +273,7 @@ Markdown("\n".join(rows) + f"\n\nLargest difference: {off:.1e}.")
 # ## The board
 #
 # All methods of `vxhelpers.attribution.registry` with the settings made there for these small clips, beside five
-# that are **wrong on purpose**: three know the clip and never ask the network, two know neither. Methods of
+# that are **network-independent baselines**: three know the clip and never ask the network, two know neither. Methods of
 # a few passes explain all clips of all tasks. Those of dozens or hundreds of passes explain two clips of
 # *motion* here, and stand apart: the mean of two answers is not to be compared with that of five. The
 # hollow marks are the same methods in networks with random weights.
@@ -292,13 +292,13 @@ for one in registry.named(*(name for name in patient if name not in left_out)):
     lines += planted.judge(one, few, rng=np.random.default_rng(seed))
 control, bare = [], drawn(blank, 2 if quick else 4)
 for one in swift:
-    if one.family != registry.WRONG:
+    if one.family != registry.BASELINES:
         control += planted.judge(one, bare, rng=np.random.default_rng(seed))
 ranked = dict(planted.ranking(lines))
 unlearned = {name: mean.value for name, mean in planted.ranking(control)}
 family = {one.name: one.family for one in registry.METHODS}
-families = sorted({*family.values(), "concepts"} - {registry.WRONG})
-wrong = [name for name in ranked if family[name] == registry.WRONG]
+families = sorted({*family.values(), "concepts"} - {registry.BASELINES})
+wrong = [name for name in ranked if family[name] == registry.BASELINES]
 whole = max(mean.n for mean in ranked.values())
 board = [name for name, mean in ranked.items() if mean.n == whole]
 
@@ -349,7 +349,7 @@ Markdown(
 )  # fmt: skip
 
 # %% [markdown]
-# ## Those that are wrong on purpose
+# ## Network-independent baselines
 
 # %% tags=["hide-input"]
 order = [name for name in board]
@@ -393,7 +393,7 @@ Markdown(
 # %% [markdown]
 # ### Would other measures catch them?
 #
-# Where nothing was planted, other measures have to do. Five methods, two of them wrong on purpose, on a few
+# Where nothing was planted, other measures have to do. Five methods, two of them network-independent baselines, on a few
 # clips of *motion*. *Deletion* and *insertion*: how much better than random orders the class's probability
 # falls, or rises, when what the map says matters most goes first, or comes first {cite:p}`petsiuk2018rise`.
 # *Randomised*: rank correlation of the map with itself once all weights are random
@@ -461,7 +461,7 @@ Markdown(
     "when played backwards. "
     f"Clear of random orders by deletion: {listed(passes['deletion'])}; by insertion: {listed(passes['insertion'])}. "
     + (f"**So {listed(fooled)} would pass for faithful, though no network was asked.** " if fooled else
-       "Here that leaves out those that are wrong on purpose. ")
+       "Here that leaves out the network-independent baselines. ")
     + f"Random weights leave as they were: {listed(unmoved)}. "
     + (f"So that check catches {listed(caught)}. " if caught else "So that check catches none of the wrong ones. ")
     + (f"But it only asks whether a map depends on the weights: {listed(poor)} {'does' if len(poor) == 1 else 'do'}, "
@@ -525,7 +525,7 @@ recorded = recorded_in(*studied)
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-evidence-recorded", "caption": "Recorded: mean skill of each method over training seeds of all networks, or of the one that is chosen, with bootstrap intervals over these (one network alone has none); hollow marks are networks with random weights. A method that does not fit a network counts as no skill there."}}
 def skills_in(*nets):
     return {
-        name: planted_charts.Skill(mean.value, mean.low, mean.high, kind, kind == registry.WRONG, bare)
+        name: planted_charts.Skill(mean.value, mean.low, mean.high, kind, kind == registry.BASELINES, bare)
         for name, (mean, kind, bare) in recorded_in(*nets).items()
     }  # fmt: skip
 
@@ -681,7 +681,7 @@ def mine(model, x, *, target, rng):
 own = planted.judge(registry.Method("mine", registry.YOURS, mine), trials, rng=np.random.default_rng(seed))  # fmt: skip
 
 # %% [markdown]
-# In a file `my_module.py`, the same is asked by `vx evidence --method my_module:mine`, beside any named
+# In a file `my_module.py`, the same is asked by `vx benchmark --method my_module:mine`, beside any named
 # method, in several networks, and kept in a file. A method that does not return a map is not left out in
 # silence: it becomes a line that says why, and counts as no skill.
 
@@ -722,7 +722,7 @@ extra = "; ".join(
     f"{name}: {text}" for name, text in ANSWERS.items() if name in planted.QUESTIONS
 )
 Markdown(
-    "The same three questions in words, as `vx evidence` asks them: "
+    "The same three questions in words, as `vx benchmark` asks them: "
     + "; ".join(f"*{name}*: {text}" for name, text in planted.QUESTIONS.items())
     + f". Video-TCAV answers with other quantities of the same chance level: {extra}."
 )
@@ -768,4 +768,4 @@ Markdown(
 # {doc}`reproduce` says how exactly the numbers come again. The recorded study names its own.
 #
 # **Takeaways.** Ask where the answer is known; give every score its chance level, an untrained network and a
-# method that is wrong on purpose; read the questions one by one. **References:** {doc}`bibliography`.
+# network-independent baseline; read the questions one by one. **References:** {doc}`bibliography`.

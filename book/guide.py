@@ -71,7 +71,7 @@ provenance.describe("guide", globals())
 data, net = open_data(dataset, root=root), zoo.load(model, weights=weights)
 found, trial = compare.gather(data, net, label=action, count=limit, rng=rng)
 slow = {"RISE", "LIME", "kernel SHAP", "deep Taylor, temporal part"}
-real = [m for m in registry.METHODS if m.family != registry.WRONG]
+real = [m for m in registry.METHODS if m.family != registry.BASELINES]
 chosen = [m for m in real if profile == "standard" or m.name not in slow]
 answers = compare.compare(chosen, net, trial.x, target=trial.target, seed=seed)
 
@@ -151,7 +151,7 @@ Markdown(
 # ## What we may not conclude
 #
 # - Cheap is not good, and dear is not good. Whether a family finds planted evidence is measured on its page,
-#   beside random weights and beside maps that are wrong on purpose.
+#   beside random weights and beside network-independent baselines.
 # - Costs are of small networks and clips of 64 x 64 pixels; passes carry over to others, seconds do not.
 # - Each page shows one class of one task. A method that does well there may not elsewhere.
 #

@@ -2,7 +2,7 @@
 
     python studies/evidence_planted.py [--nets r3d c3d] [--seeds 0 1 2] [--methods Grad-CAM RISE]
 
-All methods of `vxhelpers.attribution.registry`, those that are wrong on purpose too, and those of
+All methods of `vxhelpers.attribution.registry`, network-independent baselines too, and those of
 concepts (`vxhelpers.evaluation.planted_concepts`: they answer what they can) explain the same test
 clips of the three planted tasks (``motion``, ``static``, ``shortcut``) in the embedded networks
 with several training seeds, and in networks that were never trained. The questions, and that chance

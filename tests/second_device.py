@@ -181,7 +181,7 @@ def questions() -> dict[str, Callable[[Any], Any]]:
         return np.concatenate([one.ravel() for one in found.logit.values()])
 
     known = (*registry.METHODS, *registry.hiding(views=16, segments=6))
-    asked = {one.name: mapped(one) for one in known if one.family != registry.WRONG}
+    asked = {one.name: mapped(one) for one in known if one.family != registry.BASELINES}
     return asked | {"Video-TCAV": scored, "STCE": cut, "reliance": leaned}
 
 

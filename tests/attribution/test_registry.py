@@ -4,7 +4,7 @@ import torch
 
 from vxhelpers.attribution.base import INPUTS
 from vxhelpers.attribution.gradients import integrated_gradients
-from vxhelpers.attribution.registry import METHODS, WRONG, attribute, hiding, named, pixels
+from vxhelpers.attribution.registry import BASELINES, METHODS, attribute, hiding, named, pixels
 from vxhelpers.data import stage
 from vxhelpers.data.sampling import view
 from vxhelpers.errors import InputError, UnknownNameError
@@ -29,7 +29,7 @@ def test_every_method_explains_a_clip_the_same_way_twice(method, clip) -> None:
         np.testing.assert_allclose(maps, again, rtol=1e-4, atol=1e-5 * np.abs(maps).max())
 
 
-@pytest.mark.parametrize("method", named(*[m.name for m in METHODS if m.family == WRONG]))
+@pytest.mark.parametrize("method", named(*[m.name for m in METHODS if m.family == BASELINES]))
 def test_wrong_methods_do_not_see_the_network(method, clip) -> None:
     model, _, x = clip
     other = zoo.load("stage_r3d", weights="random", labels=model.labels, seed=1)
@@ -42,7 +42,7 @@ def test_wrong_methods_do_not_see_the_network(method, clip) -> None:
 
 def test_names_are_unique_and_looked_up() -> None:
     assert len({method.name for method in METHODS}) == len(METHODS)
-    assert len({m.name for m in METHODS if m.family != WRONG}) >= 12
+    assert len({m.name for m in METHODS if m.family != BASELINES}) >= 12
     assert named() == METHODS and [m.name for m in named("RISE", "Grad-CAM")] == [
         "RISE",
         "Grad-CAM",
@@ -66,7 +66,7 @@ def test_methods_that_do_not_fit_a_network_say_which_do(clip) -> None:
             attribute(method, swin, x, target=torch.tensor([0]), rng=np.random.default_rng(0))
 
 
-OURS = [method for method in METHODS if method.family != WRONG]
+OURS = [method for method in METHODS if method.family != BASELINES]
 FULL = {
     "the accelerator": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 40.00 GiB"),
     "the CPU": RuntimeError(

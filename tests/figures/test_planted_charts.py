@@ -18,10 +18,10 @@ def test_skills_are_drawn_in_order_and_told() -> None:
     assert ax.get_yticks().tolist() == [0, 1, 3], "a gap before those that stand apart"
     assert ax.get_ylim()[0] > ax.get_ylim()[1], "the first is on top"
     assert "good +0.50 [+0.40, +0.60], untrained +0.10" in found.alt
-    assert "bad -0.10 [-0.20, +0.00] (wrong on purpose)" in found.alt
+    assert "bad -0.10 [-0.20, +0.00] (network-independent)" in found.alt
     assert found.alt.endswith("Apart, one question: few +0.90 [+0.90, +0.90].")
     legend = [text.get_text() for text in found.figure.legends[0].get_texts()]
-    assert legend == ["maps", "concepts", "wrong on purpose", "untrained"]
+    assert legend == ["maps", "concepts", "network-independent baselines", "untrained"]
 
 
 def test_a_family_looks_the_same_in_every_figure() -> None:

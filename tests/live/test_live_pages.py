@@ -149,7 +149,7 @@ def _the_explorer(page: Any) -> None:
     widget.choose("Method", "saliency tubes")
     failed = widget.until(lambda t: "use Grad-CAM" in t["alert"])
     assert failed["alts"] == []
-    widget.choose("Method", "edge filter (wrong on purpose)")
+    widget.choose("Method", "edge filter (network-independent)")
     widget.until(lambda t: t["alts"] and "edge filter" in t["alts"][1])
     assert widget.root.get_by_label("Layer").is_disabled()
 

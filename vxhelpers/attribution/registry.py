@@ -13,9 +13,15 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from vxhelpers.attribution.baselines import (
+    centre_blob,
+    edge_filter,
+    frame_average,
+    movement_filter,
+    random_map,
+)
 from vxhelpers.attribution.cam import gradcam_plus_plus, saliency_tubes, score_cam
 from vxhelpers.attribution.gradcam import gradcam, volume_layers
 from vxhelpers.attribution.gradients import (
@@ -37,7 +43,7 @@ Values = npt.NDArray[np.float64]
 Attribute = Callable[..., Tensor]
 YOURS = "yours"  # the family of methods found by name
 SEGMENTS = 30  # supervoxels of a clip for LIME and kernel SHAP
-WRONG = "wrong on purpose"
+BASELINES = "network-independent baselines"
 
 
 @dataclass(frozen=True)
@@ -179,40 +185,6 @@ def _temporal(model: Model, x: Tensor, *, target: Tensor, rng: np.random.Generat
     return split(model, x, target=target).temporal
 
 
-# ---- wrong on purpose ----------------------------------------------------------------------------
-
-
-def random_map(model: Model, x: Tensor, *, target: Tensor, rng: np.random.Generator) -> Tensor:
-    """Noise: knows neither clip nor network."""
-    return torch.from_numpy(rng.standard_normal((len(x), *x.shape[2:])))
-
-
-def frame_average(model: Model, x: Tensor, *, target: Tensor, rng: np.random.Generator) -> Tensor:
-    """How far a pixel is from the mean colour, mean over the frames: knows the clip alone."""
-    return x.abs().sum(1).mean(1, keepdim=True).expand(-1, x.shape[2], -1, -1)
-
-
-def edge_filter(model: Model, x: Tensor, *, target: Tensor, rng: np.random.Generator) -> Tensor:
-    """Length of the brightness's gradient in space: knows the clip alone."""
-    grey = F.pad(x.mean(1), (1, 1, 1, 1), mode="replicate")
-    down = grey[..., 2:, 1:-1] - grey[..., :-2, 1:-1]
-    across = grey[..., 1:-1, 2:] - grey[..., 1:-1, :-2]
-    return torch.hypot(down, across)
-
-
-def movement_filter(model: Model, x: Tensor, *, target: Tensor, rng: np.random.Generator) -> Tensor:
-    """How much a pixel changes from frame to frame: knows the clip alone."""
-    change = x.diff(dim=2).abs().sum(1)
-    return torch.cat([change[:, :1], change], dim=1)
-
-
-def centre_blob(model: Model, x: Tensor, *, target: Tensor, rng: np.random.Generator) -> Tensor:
-    """A Gaussian in the middle of all frames: knows neither clip nor network."""
-    rows, columns = (torch.linspace(-2, 2, n, device=x.device) for n in x.shape[3:])
-    blob = torch.exp(-(rows[:, None] ** 2) - columns**2)
-    return blob.expand(len(x), x.shape[2], -1, -1)
-
-
 METHODS: tuple[Method, ...] = (
     Method("Grad-CAM", "class activation maps", _plain(gradcam)),
     Method("Grad-CAM, middle layer", "class activation maps", _middle),
@@ -233,11 +205,11 @@ METHODS: tuple[Method, ...] = (
     Method("LRP, epsilon-plus", "relevance", _plain(lrp, composite="epsilon_plus")),
     Method("deep Taylor", "relevance", _plain(lrp, composite="deep_taylor")),
     Method("deep Taylor, temporal part", "relevance", _temporal),
-    Method("random map", WRONG, random_map),
-    Method("frame average", WRONG, frame_average),
-    Method("edge filter", WRONG, edge_filter),
-    Method("movement filter", WRONG, movement_filter),
-    Method("centre blob", WRONG, centre_blob),
+    Method("random map", BASELINES, random_map),
+    Method("frame average", BASELINES, frame_average),
+    Method("edge filter", BASELINES, edge_filter),
+    Method("movement filter", BASELINES, movement_filter),
+    Method("centre blob", BASELINES, centre_blob),
 )
 
 

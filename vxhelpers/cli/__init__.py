@@ -6,12 +6,19 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from vxhelpers.cli import book, concepts, data, evidence, models, results
-from vxhelpers.errors import VxError
+from vxhelpers.cli import benchmark, book, concepts, data, models, results
+from vxhelpers.errors import InputError, VxError
+
+RENAMED = {"evidence": "benchmark"}  # commands of earlier versions
 
 
 class _Group(TyperGroup):
     """A group of commands that shows an error of ours as one red text and exits with 1."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in RENAMED:
+            raise InputError(f"vx {args[0]} was renamed to vx {RENAMED[args[0]]}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -41,7 +48,7 @@ for command in (
     book.run,
     book.book,
     book.pair,
-    evidence.evidence,
+    benchmark.benchmark,
     results.results,
     results.plan,
 ):

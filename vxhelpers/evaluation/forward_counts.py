@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vxhelpers.attribution.gradcam import default_layer
-from vxhelpers.attribution.registry import WRONG, named
+from vxhelpers.attribution.registry import BASELINES, named
 from vxhelpers.models.probe import probe
 from vxhelpers.models.zoo import Model
 
@@ -47,7 +47,7 @@ def passes(method: str, model: Model, x: Tensor) -> int:
         If there is no such method.
     """
     (known,) = named(method)
-    if known.family == WRONG:
+    if known.family == BASELINES:
         return 0
     size = x.shape[2:]
     if method == "occlusion":

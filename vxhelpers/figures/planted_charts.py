@@ -32,7 +32,7 @@ class Skill:
     family
         What it belongs to, which decides colour and mark.
     wrong
-        It is wrong on purpose: grey, crossed, its name in italics.
+        A network-independent baseline: grey, crossed, its name in italics.
     control
         The same without anything learned, where there is one: a small hollow mark.
     """
@@ -110,7 +110,9 @@ def skills(
         if name in drawn
     ]
     if any(one.wrong for one in every.values()):
-        handles.append(Line2D([], [], ls="", marker="x", color=GREY, label="wrong on purpose"))
+        handles.append(
+            Line2D([], [], ls="", marker="x", color=GREY, label="network-independent baselines")
+        )
     if any(one.control is not None for one in every.values()):
         small = {"marker": "o", "ms": 4, "mfc": "white", "color": DARK}
         handles.append(Line2D([], [], ls="", label=control, **small))  # type: ignore[arg-type]
@@ -202,7 +204,7 @@ def _check(rows: Mapping[str, Skill]) -> None:
 def _told(rows: Mapping[str, Skill], below: Mapping[str, Skill], title: str, control: str) -> str:
     def line(name: str, one: Skill) -> str:
         text = f"{name} {one.value:+.2f} [{one.low:+.2f}, {one.high:+.2f}]"
-        text += " (wrong on purpose)" if one.wrong else ""
+        text += " (network-independent)" if one.wrong else ""
         return text + ("" if one.control is None else f", {control} {one.control:+.2f}")
 
     text = "; ".join(line(name, one) for name, one in rows.items())

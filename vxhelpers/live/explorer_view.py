@@ -303,5 +303,5 @@ def _methods(explorer: Explorer) -> list[tuple[str, str]]:
     for name in CHOICES:
         passes = explorer.passes(name)
         told = f" ({passes} passes)" if passes >= SLOW else ""
-        found.append((name + (told if passes else " (wrong on purpose)"), name))
+        found.append((name + (told if passes else " (network-independent)"), name))
     return found

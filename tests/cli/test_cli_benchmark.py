@@ -3,7 +3,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from vxhelpers.cli import app, evidence
+from vxhelpers.cli import app, benchmark
 from vxhelpers.evaluation import planted_concepts
 from vxhelpers.evaluation.planted import Line
 from vxhelpers.evaluation.planted_concepts import Entrant
@@ -21,7 +21,7 @@ def broken(model, x, *, target, rng):
 
 
 def vx(*words: str):
-    found = CliRunner().invoke(app, ["evidence", *words], env={"COLUMNS": "200"})
+    found = CliRunner().invoke(app, ["benchmark", *words], env={"COLUMNS": "200"})
     return found.exit_code, found.output
 
 
@@ -56,10 +56,10 @@ def test_a_board_with_a_method_of_ones_own_goes_on_where_it_was(own, monkeypatch
     each = ["where", "when", "where", "what"]
     assert questions == [(name, q) for name in ("centre blob", "constant") for q in each]
 
-    before = evidence._judged
+    before = benchmark._judged
     judged = []
     monkeypatch.setattr(
-        evidence, "_judged", lambda one, *rest: judged.append(one.name) or before(one, *rest)
+        benchmark, "_judged", lambda one, *rest: judged.append(one.name) or before(one, *rest)
     )
     assert vx(*words, "--method", "own_methods:broken")[0] == 0
     assert judged == ["constant", "broken"], "one's own may have changed; named ones have not"
@@ -77,7 +77,7 @@ def test_a_failed_method_is_shown_literally_and_scored_as_failed(own) -> None:
 def test_what_is_there_is_listed() -> None:
     code, text = vx("--list")
     assert code == 0 and "integrated gradients  gradients" in text
-    assert "centre blob  wrong on purpose" in text
+    assert "centre blob  network-independent" in text
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_file_of_other_options_or_none_of_ours_is_kept(tmp_path) -> None:
     assert code == 1 and "was made with {'count': 3}" in text
     out.write_text("[1]")
     code, text = vx("--out", str(out), "--method", "centre blob")
-    assert code == 1 and "not a board of vx evidence" in text and out.read_text() == "[1]"
+    assert code == 1 and "not a leaderboard of vx benchmark" in text and out.read_text() == "[1]"
 
 
 def test_methods_of_concepts_take_part_by_name_and_stand_apart(own, monkeypatch) -> None:
@@ -126,3 +126,8 @@ def test_methods_of_concepts_take_part_by_name_and_stand_apart(own, monkeypatch)
     assert [rows[i][0] for i in named] == ["centre", "Video-TCAV"]
     assert "4" in rows[named[0]] and "2" in rows[named[1]] and "+1.00" in rows[named[1]]
     assert "concepts" in vx("--list")[1]
+
+
+def test_the_old_name_of_the_command_is_answered_with_the_new_one() -> None:
+    done = CliRunner().invoke(app, ["evidence", "--list"])
+    assert done.exit_code == 1 and "vx evidence was renamed to vx benchmark" in done.output

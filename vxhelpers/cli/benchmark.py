@@ -1,4 +1,4 @@
-"""The command ``vx evidence``: methods, yours too, held against planted evidence."""
+"""The command ``vx benchmark``: methods, yours too, held against planted evidence."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ TASKS = ("motion", "static", "shortcut")
 COLUMNS = (*((task, "where") for task in TASKS), ("motion", "when"), ("motion", "what"))
 
 
-def evidence(
+def benchmark(
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,13 +49,13 @@ def evidence(
     """Ask methods where, when and what the planted evidence is; chance scores one half.
 
     A method of your own is a function `(model, x, *, target, rng)` that returns raw signed maps
-    `(N, T, H, W)` of prepared clips `x`; those that are wrong on purpose show what a score means.
+    `(N, T, H, W)` of prepared clips `x`; network-independent baselines show what a score means.
 
-        vx evidence --method Grad-CAM --method RISE --method "centre blob"
+        vx benchmark --method Grad-CAM --method RISE --method "centre blob"
 
-        PYTHONPATH=. vx evidence --method my_module:my_method --net r3d --net c3d
+        PYTHONPATH=. vx benchmark --method my_module:my_method --net r3d --net c3d
 
-        vx evidence --net c3d --net r3d --net i3d --count 24 --out board.json
+        vx benchmark --net c3d --net r3d --net i3d --count 24 --out leaderboard.json
 
     STCE and Video-TCAV first make concepts of training clips, minutes for each network, and take
     part when they are named. Those who answer fewer questions are listed below the others.
@@ -71,7 +71,7 @@ def evidence(
         return
     for name in method or ():
         if ":" not in name and name not in everyone:
-            raise UnknownNameError("method", name, everyone, where="vx evidence --list")
+            raise UnknownNameError("method", name, everyone, where="vx benchmark --list")
     asked = [find(name) if ":" in name else everyone[name] for name in method or ()]
     chosen = asked or [*known.METHODS]
     nets, tasks = net or ["r3d"], task or [*TASKS]
@@ -93,13 +93,13 @@ def evidence(
                     _write(out, options, lines)
     wanted = {(m.name, f"stage_{name}") for m in chosen for name in nets}
     shown = [line for line in lines if (line.method, line.net) in wanted]
-    console.print(board(shown))
+    console.print(leaderboard(shown))
     for line in shown:
         if line.failed:
             console.print(f"{line.net}, {line.task}: {line.failed}", style="red", markup=False)
 
 
-def board(lines: Sequence["Line"]) -> Table:
+def leaderboard(lines: Sequence["Line"]) -> Table:
     """Methods, best first, with the mean of their scores over networks.
 
     n is the number of answers that a skill is the mean of; methods with fewer than others stand
@@ -167,7 +167,9 @@ def _load(path: Path | None, options: dict[str, Any]) -> list["Line"]:
         ]
         made = known["options"]
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a board of vx evidence ({error}); name another") from error
+        raise InputError(
+            f"{path}: not a leaderboard of vx benchmark ({error}); name another"
+        ) from error
     if made != options:
         raise InputError(f"{path}: was made with {made}; name another file, or remove it")
     return lines
