@@ -164,18 +164,18 @@ def run_on(
         threads = _threads(facts)
         topic, events = f"vx-{uuid4().hex}", queue.SimpleQueue[Any]()
         client.subscribe_topic(topic, lambda event: events.put(event[1]))
-        asked: dict[str, Job] = {}
+        requested: dict[str, Job] = {}
         futures: list[Any] = []
         try:
             for job in jobs:
                 name = f"{job.chapter.stem}-{job.key[:16]}-{job.target.slug}-{topic[-6:]}"
-                asked[name] = job
+                requested[name] = job
                 work = client.submit(
                     _work, replace(job, threads=threads), name, topic, key=name, pure=False
                 )
                 work.add_done_callback(partial(_put, events, name))
                 futures.append(work)
-            left = set(asked)
+            left = set(requested)
             while left:
                 name, told = events.get()
                 if name not in left:
@@ -184,10 +184,10 @@ def run_on(
                     left.discard(name)
                     yield told
                 elif isinstance(told, tuple | list):
-                    yield Cell(asked[name], *told) if told else asked[name]
+                    yield Cell(requested[name], *told) if told else requested[name]
                 else:
                     left.discard(name)
-                    yield execute.failed(asked[name], str(told))
+                    yield execute.failed(requested[name], str(told))
         finally:
             client.unsubscribe_topic(topic)
             client.cancel(futures, force=True)

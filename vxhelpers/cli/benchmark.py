@@ -72,12 +72,12 @@ def benchmark(
     for name in method or ():
         if ":" not in name and name not in everyone:
             raise UnknownNameError("method", name, everyone, where="vx benchmark --list")
-    asked = [find(name) if ":" in name else everyone[name] for name in method or ()]
-    chosen = asked or [*known.METHODS]
+    requested = [find(name) if ":" in name else everyone[name] for name in method or ()]
+    chosen = requested or [*known.METHODS]
     nets, tasks = net or ["r3d"], task or [*TASKS]
     options = {"tasks": tasks, "count": count, "seed": seed}
-    mine = {one.name for one in chosen if one.family == YOURS}  # may have changed since: run anew
-    lines = [line for line in _load(out, options) if line.method not in mine]
+    own = {one.name for one in chosen if one.family == YOURS}  # may have changed since: run anew
+    lines = [line for line in _load(out, options) if line.method not in own]
     there = {(line.method, line.net) for line in lines}
     with Progress(console=console) as bar:
         all_ = bar.add_task("methods", total=len(nets) * len(chosen))
@@ -119,10 +119,10 @@ def leaderboard(lines: Sequence["Line"]) -> Table:
     most = max((mean.n for _, mean in ranked), default=0)
     whole = sum(mean.n == most for _, mean in ranked)
     for place, (name, mean) in enumerate(sorted(ranked, key=lambda item: item[1].n < most), 1):
-        mine = [line for line in lines if line.method == name]
+        own = [line for line in lines if line.method == name]
         cells = []
         for task, question in COLUMNS:
-            here = [line for line in mine if (line.task, line.question) == (task, question)]
+            here = [line for line in own if (line.task, line.question) == (task, question)]
             told = [line.score.value for line in here if line.score is not None]
             cells.append(f"{np.mean(told):.2f}" if told else "failed" if here else "")
         skill = f"{mean.value:+.2f}"

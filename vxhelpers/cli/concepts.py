@@ -277,14 +277,14 @@ def _found(record: Mapping[str, Any]) -> Table:
     title = f"{record['action']}, {record['data']}, detector {record['detector']}"
     names = ("label", "videos", "with it", "tracks", "kept", "dropped", "clips")
     table = Table(*names, title=escape(title))
-    asked, got = record["asked"], record["got"]
+    requested, got = record["asked"], record["got"]
     for part, tally in record["found"].items():
         for label, seen in tally["labels"].items():
             dropped = ", ".join(f"{n} {reason}" for reason, n in seen["dropped"].items()) or "none"
             figures = (str(seen[name]) for name in ("videos", "with", "found", "kept"))
             chance = part == "random"
             name = f"{label} (random)" if chance else label
-            clips = "" if chance else f"{got[label]} of {asked[label]}"
+            clips = "" if chance else f"{got[label]} of {requested[label]}"
             table.add_row(*map(escape, (name, *figures, dropped, clips)))
     return table
 

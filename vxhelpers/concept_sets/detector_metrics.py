@@ -65,11 +65,11 @@ def measure(detector: Detector, scenes: Iterable[Scene]) -> dict[str, Any]:
     table = {}
     for place, label in enumerate(INSTANCES):
         true_boxes = wanted.count(place)
-        mine = judged[(judged[:, 0] == place) & (judged[:, 1] >= CONFIDENCE)]
-        hits = mine[mine[:, 2] >= 0.5]
+        own = judged[(judged[:, 0] == place) & (judged[:, 1] >= CONFIDENCE)]
+        hits = own[own[:, 2] >= 0.5]
         table[label] = {
             "true": true_boxes,
-            "precision": _share(len(hits), len(mine)),
+            "precision": _share(len(hits), len(own)),
             "recall": _share(len(hits), true_boxes),
             "ap50": round(average[place], 4) if place in average else None,
             "iou": round(float(hits[:, 2].mean()), 4) if len(hits) else None,

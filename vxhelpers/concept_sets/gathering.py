@@ -201,7 +201,7 @@ class Gathering:
             for version in versions_of(self.cut.placements, ())
             for number, heap in enumerate(heaps)
         ]
-        asked = {
+        requested = {
             **dict.fromkeys(request.objects, self.settings.count),
             RANDOM: self.settings.count * self.randoms.sets,
         }
@@ -213,7 +213,7 @@ class Gathering:
             "detector": TRUTH if self.eye is None else str(self.eye),
             "options": asdict(request),
             "fill": self.fill,
-            "asked": asked,
+            "asked": requested,
             "got": {label: len(found) for label, found in self.titles.items()},
             "found": {part: asdict(tally) for part, tally in self.tallies.items()},
             "versions": _versions(),

@@ -136,21 +136,21 @@ def _compare(
     shared: list[float] = []
     found_boxes = true_boxes = 0
     for frame in range(found.length):
-        mine = [k for k, track in enumerate(found.kept) if track.start <= frame < track.stop]
+        own = [k for k, track in enumerate(found.kept) if track.start <= frame < track.stop]
         theirs = [k for k, track in enumerate(things) if track.start <= frame < track.stop]
-        asked = np.array(
+        requested = np.array(
             [k < len(truth.kept) and things[k].seen[frame - things[k].start] for k in theirs], bool
         )
-        found_boxes += len(mine)
-        true_boxes += int(asked.sum())
+        found_boxes += len(own)
+        true_boxes += int(requested.sum())
         overlap = iou(
-            _at(frame, [found.kept[k] for k in mine]), _at(frame, [things[k] for k in theirs])
+            _at(frame, [found.kept[k] for k in own]), _at(frame, [things[k] for k in theirs])
         )
-        worth = np.where(overlap >= least, overlap + 2 * asked, 0)  # first those asked for
+        worth = np.where(overlap >= least, overlap + 2 * requested, 0)  # first those asked for
         for i, j in zip(*linear_sum_assignment(worth, maximize=True), strict=True):
             if worth[i, j] > 0:
-                paths[mine[i]].append(theirs[j])
-                if asked[j]:
+                paths[own[i]].append(theirs[j])
+                if requested[j]:
                     shared.append(float(overlap[i, j]))
                 else:
                     found_boxes -= 1

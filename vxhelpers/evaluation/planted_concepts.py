@@ -143,13 +143,13 @@ def video_tcav(
     found: dict[str, Alignments] = {}
     result: list[Line] = []
     spent = 0.0
-    asked = [one for one in trials if one.task in TASKS]
+    requested = [one for one in trials if one.task in TASKS]
 
     def answer(one: Trial, question: Question, score: Mean | None, why: str = "") -> None:
         net, each = one.model.entry.name, spent / len(one.x)
         result.append(Line("Video-TCAV", FAMILY, net, one.task, question, score, each, why))
 
-    for one in asked:
+    for one in requested:
         try:
             folders = _clips(one, count, sets, store)
             begun = time.perf_counter()
@@ -159,7 +159,7 @@ def video_tcav(
         except (InputError, NotFiniteError) as error:
             answer(one, "where", None, str(error))
     if len(found) == len(TASKS):
-        answer(asked[0], "what", what(found["motion"].gone, found["static"].gone))
+        answer(requested[0], "what", what(found["motion"].gone, found["static"].gone))
     return result
 
 
@@ -206,8 +206,8 @@ def aligned(one: Trial, folders: Folders, *, batch: int = 16) -> Alignments:
     layers = volumes[-math.ceil(len(volumes) / 3) :]
     values = {(name, kind): np.zeros(len(one.x)) for name in ("thing", "other") for kind in KINDS}
     for index, clips_of in folders.items():
-        mine = np.flatnonzero(one.target.numpy() == index)
-        slopes = _slopes(one.model, one.x[torch.from_numpy(mine)], index, layers, batch)
+        own = np.flatnonzero(one.target.numpy() == index)
+        slopes = _slopes(one.model, one.x[torch.from_numpy(own)], index, layers, batch)
         for kind in KINDS:
             held = collect(one.model, clips_of(kind), layers=layers, batch_size=batch)
             randoms = [name for name in held.sets if name not in ("thing", "other")]
@@ -216,7 +216,7 @@ def aligned(one: Trial, folders: Folders, *, batch: int = 16) -> Alignments:
                 for name in ("thing", "other"):
                     pairs = [against(held.sets, name, r, names=held.names) for r in randoms]
                     v = vectors(x, fit(K, pairs, folds=None)).flatten(1).mean(0)
-                    values[name, kind][mine] += (slopes[layer] @ v).numpy() / len(layers)
+                    values[name, kind][own] += (slopes[layer] @ v).numpy() / len(layers)
     thing, other = ({k: values[name, k] for k in KINDS} for name in ("thing", "other"))
     return Alignments(thing, other)
 

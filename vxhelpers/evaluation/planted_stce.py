@@ -74,11 +74,11 @@ def stce_map(
         data = open_data(f"stage:{one.task}")
         for index in sorted(set(one.target.tolist())):
             label = one.model.labels[index]
-            mine = samples.draw(data, split="train", label=label, limit=clips, rng=rng)
+            own = samples.draw(data, split="train", label=label, limit=clips, rng=rng)
             pool = [row for row in data.rows("train") if row.label != label]
             drawn = sorted(rng.choice(len(pool), min(randoms, len(pool)), replace=False))
             known[_key(one.model, index)] = explained(
-                one.model, label, [data.clip(row) for row in mine],
+                one.model, label, [data.clip(row) for row in own],
                 [data.clip(pool[i]) for i in drawn],
                 rng=rng, recipe=recipe, groups=groups, store=store,
             )  # fmt: skip

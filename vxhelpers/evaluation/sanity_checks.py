@@ -297,13 +297,13 @@ def _response(
     changed = change(x)
     scores = [logits(model, clips, batch_size=batch_size) for clips in (x, changed)]
     targets = explained_classes(model, target, scores[0])
-    asked = [targets, scores[1].argmax(1) if follow else targets]
-    before = explain(attribute, model, x, asked[0])
-    after = back(explain(attribute, model, changed, asked[1]))
+    requested = [targets, scores[1].argmax(1) if follow else targets]
+    before = explain(attribute, model, x, requested[0])
+    after = back(explain(attribute, model, changed, requested[1]))
     chances = [one.double().softmax(1).gather(1, targets[:, None])[:, 0] for one in scores]
     return Response(
         edit=edit,
-        targets=torch.stack(asked).numpy(),
+        targets=torch.stack(requested).numpy(),
         predicted=torch.stack([one.argmax(1) for one in scores]).numpy(),
         probability=torch.stack(chances).numpy(),
         similarity=alike(before, after, similarities=similarities),

@@ -72,12 +72,12 @@ def ranked(
     if line:
         ax.axvline(line[1], color=GREY, ls="--", lw=1.2, label=line[0])
     for k, name in reversed(list(enumerate(series))):
-        mine = [
+        own = [
             (y, rows[one][name]) for y, one in zip(places, shown, strict=True) if name in rows[one]
         ]
-        value, low, high = np.array([numbers for _, numbers in mine], float).T
+        value, low, high = np.array([numbers for _, numbers in own], float).T
         look = _mark(k) | ({"mfc": "white"} if k else {})
-        ax.errorbar(value, [y for y, _ in mine], xerr=[value - low, high - value], label=name,
+        ax.errorbar(value, [y for y, _ in own], xerr=[value - low, high - value], label=name,
                     capsize=2, elinewidth=1.2, **look)  # fmt: skip
     ticks = dict(zip(places, map(_short, shown), strict=True))
     if left_out:

@@ -137,8 +137,8 @@ class Browser:
         if unknown := [k for k in concepts if not 0 <= k < len(self.scores)]:
             raise InputError(f"concepts {unknown} of {len(self.scores)}: there are none")
         parts = self._parts(clip)
-        mine = parts.members[np.isin(self._concepts_of(clip), [*concepts])]
-        union: Flags = np.any(mine, axis=0)
+        own = parts.members[np.isin(self._concepts_of(clip), [*concepts])]
+        union: Flags = np.any(own, axis=0)
         visible = union if mode == "add" else ~union
         key = clip, np.packbits(visible).tobytes()
         if key not in self._kept:

@@ -73,10 +73,10 @@ def browse(
     """
     data, net, store = open_data(dataset, root=root), zoo.load(model, weights=weights), Store()
     rng = np.random.default_rng(seed)
-    mine, rows = divide(data, action, scoring=test, allow_fewer=True, rng=rng)
-    kept, chosen = Computation(store=store), _draw(data, mine, clips, rng)
+    own, rows = divide(data, action, scoring=test, allow_fewer=True, rng=rng)
+    kept, chosen = Computation(store=store), _draw(data, own, clips, rng)
     found = discover(net, None, chosen, rng=rng, recipe=RECIPE, computation=kept)
-    others = _others(data, action, {row.split for row in mine}, randoms, rng)
+    others = _others(data, action, {row.split for row in own}, randoms, rng)
     settings = ScoringSettings(groups=groups, draws=499)
     scores = score.score(
         found, net, action, randoms=others, rng=rng, settings=settings, computation=kept

@@ -146,8 +146,8 @@ class View:
         self.bar.layout.visibility = "hidden"
         self.line = ipywidgets.HTML(status("Running the network."))
         self.pictures, self.prediction = ipywidgets.HTML(), ipywidgets.HTML()
-        asked = (self.clip, self.edit, self.method, self.layer, self.target)
-        for control in asked:
+        requested = (self.clip, self.edit, self.method, self.layer, self.target)
+        for control in requested:
             control.observe(self._ask, "value")
         self.model.observe(self._change_network, "value")
         for control in (self.frame, self.opacity):

@@ -231,10 +231,10 @@ def _orders(scores: Scores, permutations: int, rng: np.random.Generator) -> Rows
 
 
 def _steps(steps: Sequence[int] | None, most: int) -> Rows:
-    asked = [*range(6), *range(10, most, 5)] if steps is None else [*steps]
-    if any(q < 0 for q in asked):
-        raise InputError(f"steps={asked}: numbers of concepts, from 0")
-    return np.array(sorted({0, most, *(min(q, most) for q in asked)}), np.int64)
+    requested = [*range(6), *range(10, most, 5)] if steps is None else [*steps]
+    if any(q < 0 for q in requested):
+        raise InputError(f"steps={requested}: numbers of concepts, from 0")
+    return np.array(sorted({0, most, *(min(q, most) for q in requested)}), np.int64)
 
 
 def _check(
@@ -252,10 +252,10 @@ def _check(
     for name, scores in explained.items():
         if scores.target != name:
             raise InputError(f"the concepts of {name!r} were scored for {scores.target!r}")
-        mine, other = scores.discovery, first.discovery
-        if (mine.recipe, mine.layer) != (other.recipe, other.layer):
+        own, other = scores.discovery, first.discovery
+        if (own.recipe, own.layer) != (other.recipe, other.layer):
             raise InputError(f"the concepts of {name!r} come from another recipe or layer")
-        if mine.model != (model.entry.name, model.digest):
+        if own.model != (model.entry.name, model.digest):
             raise InputError(f"the concepts of {name!r} were discovered in another network")
     return first
 

@@ -212,8 +212,8 @@ def discover(
     distance = np.sqrt(((flat - np.stack([means[name] for name in label.tolist()])) ** 2).sum(1))
     members = []
     for index in range(len(kept)):
-        mine = np.flatnonzero(cluster == index)
-        members.append(mine[np.argsort(distance[mine], kind="stable")][: recipe.nearest])
+        own = np.flatnonzero(cluster == index)
+        members.append(own[np.argsort(distance[own], kind="stable")][: recipe.nearest])
     return Discovery(
         (model.entry.name, model.digest),
         layer,

@@ -268,9 +268,9 @@ def features(
     out: Tensor | None = None
     with bar(len(rows), computation.progress, f"features at {layer}", "supervoxel") as advance:
         for owner in np.unique(pieces.owner[rows]):
-            mine = np.flatnonzero(pieces.owner[rows] == owner)
+            own = np.flatnonzero(pieces.owner[rows] == owner)
             one = pieces.cuts[owner]
-            kept = [one.kept[place] for place in pieces.place[rows[mine]]]
+            kept = [one.kept[place] for place in pieces.place[rows[own]]]
             parts = {
                 **common,
                 "kind": "features of supervoxels",
@@ -291,8 +291,8 @@ def features(
                 found = torch.from_numpy(stored["x"])
             if out is None:
                 out = torch.empty((len(rows), *found.shape[1:]), dtype=torch.float32)
-            out[torch.from_numpy(mine)] = found
-            advance(len(mine))
+            out[torch.from_numpy(own)] = found
+            advance(len(own))
     assert out is not None
     return out
 

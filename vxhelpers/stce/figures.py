@@ -29,10 +29,10 @@ def resolutions(pieces: Pieces, samples: Samples, *, action: str, clip: int = 0)
         player.player(
             supervoxels.painted(pixels, volume),
             fps=fps,
-            title=f"{asked} asked for, {volume.max() + 1} made",
+            title=f"{requested} asked for, {volume.max() + 1} made",
             alt=f"The same clip in {volume.max() + 1} supervoxels, each in a colour of its own.",
         )
-        for asked, volume in zip(cuts.segments, cuts.labels, strict=True)
+        for requested, volume in zip(cuts.segments, cuts.labels, strict=True)
     ]
     return player.gallery([whole, *painted])
 

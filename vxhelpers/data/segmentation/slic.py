@@ -85,12 +85,12 @@ def slic(
         labels, or more layers than frames or segments.
     """
     clips = checked(frames)
-    asked = (segments,) if isinstance(segments, int) else tuple(segments)
-    widths = check_options(asked, compactness, sigma, iterations)
+    requested = (segments,) if isinstance(segments, int) else tuple(segments)
+    widths = check_options(requested, compactness, sigma, iterations)
     count, length, height, width = clips.shape[:4]
     shape, device = (length, height, width), torch.device(device)
-    plans = [_plan(shape, seed_grid(shape, number, steps), device) for number in asked]
-    labels = np.empty((count, len(asked), *shape), np.int16)
+    plans = [_plan(shape, seed_grid(shape, number, steps), device) for number in requested]
+    labels = np.empty((count, len(requested), *shape), np.int16)
     run = max(1, _VOXELS.get(device.type, _VOXELS["cuda"]) // (length * height * width))
     for start in range(0, count, run):
         part = slice(start, start + run)

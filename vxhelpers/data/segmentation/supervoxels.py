@@ -158,15 +158,15 @@ def segment(
         If frames or options are out of range, as in `vxhelpers.data.segmentation.slic.slic`, or
         segments do not ascend.
     """
-    asked = tuple(segments)
-    if any(first >= second for first, second in pairwise(asked)):
-        raise InputError(f"segments must ascend, coarse resolutions first; not {asked}")
+    requested = tuple(segments)
+    if any(first >= second for first, second in pairwise(requested)):
+        raise InputError(f"segments must ascend, coarse resolutions first; not {requested}")
     _check_threshold(threshold)
     clips = checked(frames)
     if backend == "torch":
         labels = slic(
             clips,
-            asked,
+            requested,
             steps=steps,
             compactness=compactness,
             sigma=sigma,
@@ -174,13 +174,13 @@ def segment(
             device=device,
         )
     elif backend == "skimage":
-        widths = check_options(asked, compactness, sigma, iterations)
+        widths = check_options(requested, compactness, sigma, iterations)
         options = {"compactness": compactness, "max_num_iter": iterations}
-        found = [[_skimage(clip, n, steps, widths, options) for n in asked] for clip in clips]
+        found = [[_skimage(clip, n, steps, widths, options) for n in requested] for clip in clips]
         labels = np.array(found, np.int16)
     else:
         raise InputError(f"backend must be 'torch' or 'skimage', not {backend!r}")
-    cut = [Supervoxels(volumes, deduplicate(volumes, threshold), asked) for volumes in labels]
+    cut = [Supervoxels(volumes, deduplicate(volumes, threshold), requested) for volumes in labels]
     return cut if frames.ndim == 5 else cut[0]
 
 
@@ -193,12 +193,12 @@ def _skimage(
     length, height, width = clip.shape[:3]
     shape = (length, height, width)
     layers = seed_grid(shape, number, steps)[0]  # checks both numbers too
-    repeat, asked, cells = 1, number, None
+    repeat, requested, cells = 1, number, None
     if steps is not None:
-        repeat, asked, cells = _grid_of_skimage(shape, number, layers)
+        repeat, requested, cells = _grid_of_skimage(shape, number, layers)
     found = reference(
         clip.repeat(repeat, axis=0),
-        n_segments=asked,
+        n_segments=requested,
         sigma=(sigma[0] * repeat, *sigma[1:]),
         spacing=None if cells is None else [max(cells) / cell for cell in cells],
         start_label=0,
@@ -217,13 +217,13 @@ def _grid_of_skimage(shape: Grid, number: int, steps: int) -> tuple[int, int, Gr
     best, found = np.log(2.01), None  # a square number of cells may be so far off
     for repeat in range(1, 33):
         size = (length * repeat, height, width)
-        for asked in range(max(1, number // 2), 2 * number + 1):
-            axes = regular_grid(size, asked)  # type: ignore[no-untyped-call]
+        for requested in range(max(1, number // 2), 2 * number + 1):
+            axes = regular_grid(size, requested)  # type: ignore[no-untyped-call]
             layers, *plane = [len(range(n)[axis]) for n, axis in zip(size, axes, strict=True)]
             gap = abs(np.log(layers * float(np.prod(plane)) / number))
             if layers == steps and gap < best:
                 t, y, x = (axis.step or 1 for axis in axes)
-                best, found = gap, (repeat, asked, (t, y, x))
+                best, found = gap, (repeat, requested, (t, y, x))
         if found and best < np.log(1.25):
             break
     if found:

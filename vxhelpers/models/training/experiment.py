@@ -301,15 +301,15 @@ def hold_out(
     """
     held: list[Row] = []
     for label in sorted({row.label for row in rows}):
-        mine = sorted(
+        own = sorted(
             (row for row in rows if row.label == label), key=lambda r: (r.start_s or 0.0, r.path)
         )
-        videos = sorted({row.path for row in mine})
+        videos = sorted({row.path for row in own})
         if len(videos) >= 3:
             chosen = rng.permutation(videos)[: math.ceil(share * len(videos))]
-            held += [row for row in mine if row.path in set(chosen.tolist())]
-        elif len(mine) > 1:
-            held += mine[-math.ceil(share * len(mine)) :]
+            held += [row for row in own if row.path in set(chosen.tolist())]
+        elif len(own) > 1:
+            held += own[-math.ceil(share * len(own)) :]
     if not held:
         raise InputError("one training clip a class: none to choose the epoch by; add a val split")
     ids = {row.clip_id for row in held}
