@@ -267,7 +267,7 @@ Markdown(
 # The score of a map is the area under its ROC curve: how often a voxel of the evidence has a larger
 # value than another voxel. A map without preference scores 0.50, and how it is scaled does not count.
 # In brackets are 95 % intervals over clips. Beside it: the same with each value's sign dropped, the
-# same for a network with random weights, and maps that are wrong on purpose, which never ask the
+# same for a network with random weights, and network-independent baselines, which never ask the
 # network.
 
 # %% tags=["hide-input"]

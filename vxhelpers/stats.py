@@ -42,7 +42,10 @@ def mean_interval(
 
 
 def wilson(correct: float, n: float, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of a share, for ``correct`` of ``n`` (maybe effective numbers)."""
+    """Wilson score interval of a share, for ``correct`` of ``n`` (maybe effective numbers).
+
+    Wilson (1927), *JASA* 22, 209-212.
+    """
     if not (0 <= correct <= n and n > 0 and 0 < confidence < 1):
         raise InputError(f"no interval for {correct} of {n} at confidence {confidence}")
     z = NormalDist().inv_cdf((1 + confidence) / 2)

@@ -24,6 +24,7 @@ from vxhelpers.models.training.modelcard import card_markdown, read_card
 from vxhelpers.models.zoo import SHIPPED
 
 STATUS, CARDS = "<!-- vx:runs -->", "<!-- vx:cards -->"
+HOUSE = "<!-- vx:architecture -->"
 _OURS = ("mathml.py", "navigation.py", "reference.py", "assets/sbt-sidebar-nav.html")
 _BUILDERS = ("jupyter-book", "sphinx", "sphinx-book-theme", "myst-nb", "sphinxcontrib-bibtex")
 
@@ -118,6 +119,8 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
         text = text.replace(STATUS, contents.status(runs, once=single)).replace(
             CARDS, shipped_cards()
         )
+        if HOUSE in text:
+            text = text.replace(HOUSE, architecture())
         if reference.MODULES in text:
             text, below[page.stem] = reference.write(staged, text)
         (staged / page.name).write_text(text, encoding="utf-8")
@@ -140,6 +143,12 @@ def stage(runs: Sequence[Run], *, book: Path, staged: Path) -> None:
         yaml.safe_dump(toc | {"parts": parts}, allow_unicode=True, sort_keys=False),
         encoding="utf-8",
     )
+
+
+def architecture() -> str:
+    """Markdown of ARCHITECTURE.md, without its title."""
+    text = (PACKAGE.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    return text.partition("\n")[2].strip()
 
 
 def shipped_cards() -> str:
