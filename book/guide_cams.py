@@ -44,6 +44,11 @@ from vxhelpers.attribution import cam, gradcam, registry
 from vxhelpers.data import provenance
 from vxhelpers.data.datasets import open_data
 from vxhelpers.evaluation import compare
+from vxhelpers.evaluation.compare_report import (
+    CostReport,
+    NetworksFitReport,
+    RecoveryReport,
+)
 from vxhelpers.figures import filmstrips, player
 from vxhelpers.models import zoo
 
@@ -186,12 +191,7 @@ player.gallery(
 # network.
 
 # %% tags=["hide-input"]
-Markdown(
-    f"{compare.known_evidence(trial, found.decides)}\n\n"
-    + compare.recovery_table(answers, blank, wrong, trial.evidence)
-    + f"\n\n{len(found)} clips, intervals over these alone. "
-    + compare.verdict(answers, blank, wrong, trial.evidence)
-)
+RecoveryReport(trial, found.decides, answers, blank, wrong)
 
 # %% [markdown]
 # ## What it costs
@@ -199,11 +199,7 @@ Markdown(
 # Counted and timed in this run. A clip that goes *back* does so from the logits only as far as the layer.
 
 # %% tags=["hide-input"]
-Markdown(
-    compare.cost_table(answers)
-    + f"\n\nFor one clip's map, on {provenance.hardware()}, "
-    f"{torch.get_num_threads()} of them at work; whatever else runs there slows it down."
-)
+CostReport(answers)
 
 # %% [markdown]
 # ## Which networks it fits
@@ -216,7 +212,7 @@ nets = compare.NETS if profile == "standard" else compare.NETS[3:]
 tried = compare.fits(family, nets=nets, seed=seed)
 
 # %% tags=["hide-input"]
-Markdown(compare.fit_table(tried))
+NetworksFitReport(tried)
 
 # %% [markdown]
 # ## When not to use it, and what we may not conclude

@@ -45,6 +45,11 @@ from vxhelpers.attribution import lrp, lrp_split, registry
 from vxhelpers.data import provenance
 from vxhelpers.data.datasets import open_data
 from vxhelpers.evaluation import compare
+from vxhelpers.evaluation.compare_report import (
+    CostReport,
+    NetworksFitReport,
+    RecoveryReport,
+)
 from vxhelpers.figures import charts, filmstrips
 from vxhelpers.models import zoo
 
@@ -271,12 +276,7 @@ Markdown(
 # network.
 
 # %% tags=["hide-input"]
-Markdown(
-    f"{compare.known_evidence(trial, found.decides)}\n\n"
-    + compare.recovery_table(answers, blank, wrong, trial.evidence)
-    + f"\n\n{len(found)} clips, intervals over these alone. "
-    + compare.verdict(answers, blank, wrong, trial.evidence)
-)
+RecoveryReport(trial, found.decides, answers, blank, wrong)
 
 # %% tags=["hide-input"]
 text = fits
@@ -301,11 +301,7 @@ Markdown(text)
 # Counted and timed in this run. The split runs every frame held still as a clip of its own.
 
 # %% tags=["hide-input"]
-Markdown(
-    compare.cost_table({**answers, **temporal})
-    + f"\n\nFor one clip's map, on {provenance.hardware()}, "
-    f"{torch.get_num_threads()} of them at work; whatever else runs there slows it down."
-)
+CostReport({**answers, **temporal})
 
 # %% [markdown]
 # ## Which networks it fits
@@ -318,7 +314,7 @@ nets = compare.NETS if profile == "standard" else compare.NETS[3:]
 tried = compare.fits(rules, nets=nets, seed=seed)
 
 # %% tags=["hide-input"]
-Markdown(compare.fit_table(tried))
+NetworksFitReport(tried)
 
 # %% [markdown]
 # ## When not to use it, and what we may not conclude

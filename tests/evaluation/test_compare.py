@@ -12,6 +12,7 @@ from vxhelpers.data.datasets import open_data
 from vxhelpers.errors import InputError
 from vxhelpers.evaluation import compare
 from vxhelpers.evaluation.compare import Answer
+from vxhelpers.evaluation.compare_report import CostReport, NetworksFitReport, RecoveryReport
 from vxhelpers.evaluation.planted import trial
 from vxhelpers.models import zoo
 
@@ -103,16 +104,16 @@ def test_an_untrained_network_has_the_labels_and_other_weights(one):
 def test_fits_tells_networks_apart():
     tried = compare.fits(named("saliency tubes"), nets=("stage_r3d", "stage_c3d"))
     assert tried["stage_r3d"]["saliency tubes"].maps.shape[0] == 1
-    text = compare.fit_table(tried)
-    assert "| saliency tubes | maps | error 1 |" in text
-    assert "1. more than pooling lies between layer 'relu5b'" in text
+    report = NetworksFitReport(tried)
+    assert report.table().columns["stage_c3d"] == ("error 1",)
+    assert "1. more than pooling lies between layer" in report.summary().plain
 
 
 def test_the_same_reason_has_one_number_and_no_markup():
     bad = {"m": replace(answer(None, "m"), failed="model 'x_1': no * and | here; do without")}
-    table = compare.fit_table({"x": bad, "y": {"m": answer(np.ones(1))}, "z": bad})
-    assert "| m | error 1 | maps | error 1 |" in table
-    assert table.endswith("\n1. no \\* and \\| here")
+    report = NetworksFitReport({"x": bad, "y": {"m": answer(np.ones(1))}, "z": bad})
+    assert [report.table().columns[n] for n in "xyz"] == [("error 1",), ("maps",), ("error 1",)]
+    assert report.summary().endswith("\n1. no \\* and \\| here")
 
 
 # evidence
@@ -157,15 +158,19 @@ def test_the_words_say_what_was_measured(one):
     evidence, rng = known(), np.random.default_rng(0)
     good, poor = evidence.astype(float), rng.standard_normal(evidence.shape)
     wrong = {"bad": answer(-good), "poor": answer(poor)}
-    told = compare.verdict({"a": answer(good)}, {"a": answer(poor)}, wrong, evidence)
-    assert "clip by clip: a. Better than the best of the wrong ones (poor): a." in told
-    told = compare.verdict({"a": answer(poor)}, {"a": answer(poor)}, wrong, evidence)
-    assert "clip by clip: none." in told and "(poor): none. **On these clips a map that" in told
-    assert "**3 clips say next to nothing**" in told
-    told = compare.verdict({"a": answer(-poor)}, {"a": answer(-good)}, wrong, evidence)
-    assert "clip by clip: none." in told  # better than with random weights, not than chance
-    told = compare.verdict({"a": answer(good)}, {}, wrong, known() & False)
-    assert "nothing can be said" in told
+
+    def report(own, blank, evidence=evidence):
+        shown = replace(one, evidence=evidence)
+        return RecoveryReport(shown, ["racket"], {"a": answer(own)}, blank, wrong)
+
+    found = report(good, {"a": answer(poor)})
+    assert (found.learned, found.clear, found.best_baseline) == (["a"], ["a"], "poor")
+    found = report(poor, {"a": answer(poor)})
+    assert (found.learned, found.clear) == ([], [])
+    assert "a map that never sees the network" in found.summary()
+    assert "**3 clips say next to nothing**" in found.summary()
+    assert report(-poor, {"a": answer(-good)}).learned == []  # above random weights, not chance
+    assert "nothing can be said" in report(good, {}, known() & False).summary()
 
 
 @pytest.mark.parametrize(
@@ -177,33 +182,29 @@ def test_the_words_say_what_was_measured(one):
     ],
 )
 def test_what_is_known_is_said_by_kind(one, kind, words):
-    told = compare.known_evidence(replace(one, kind=kind), ["racket", "arm"])
+    def known_of(names, **changes):
+        return RecoveryReport(replace(one, kind=kind, **changes), names, {}, {}, {}).evidence()
+
     right = one.model.logits(one.x).argmax(1)
-    assert words in told
-    of_all = compare.known_evidence(replace(one, kind=kind, target=right), ["racket"])
-    assert of_all.endswith(" Of 2 clips 2 are recognised.")
-    of_none = compare.known_evidence(replace(one, kind=kind, target=right + 1), ["racket"])
-    assert "Of 2 clips 0 are recognised; of the others" in of_none
+    assert words in known_of(["racket", "arm"])
+    assert known_of(["racket"], target=right).endswith(" Of 2 clips 2 are recognised.")
+    assert "Of 2 clips 0 are recognised; of the others" in known_of(["racket"], target=right + 1)
 
 
 # tables
 
 
-def test_size_alone_forgives_signs():
+def test_size_alone_forgives_signs(one):
     evidence = known()
     maps = np.where(evidence, -2.0, 1.0)
-    text = compare.recovery_table(
-        {"a": answer(maps), "b": answer(None)},
-        {"a": answer(-maps)},
-        {"w": answer(maps * 0)},
-        evidence,
-    )
-    a, b, w = text.splitlines()[2:]
-    assert [cell.split()[0] for cell in a.split("|")[2:6]] == ["0.00", "1.00", "1.00", "1.00"]
-    assert b == "| b | does not fit | | | |"
-    assert [cell.strip()[:4] for cell in w.split("|")[1:6]] == ["*w*", "0.50", "0.50", "", ""]
+    methods = {"a": answer(maps), "b": answer(None)}, {"a": answer(-maps)}, {"w": answer(maps * 0)}
+    found = RecoveryReport(replace(one, evidence=evidence), ["racket"], *methods).table()
+    rows = [*zip(*found.columns.values(), strict=True)]
+    assert [cell[0] for cell in rows[0][1:]] == [0, 1, 1, 1]
+    assert rows[1] == ("b", "does not fit", None, None, None)
+    assert [rows[2][1][0], rows[2][2][0], *rows[2][3:]] == [0.5, 0.5, None, None]
 
 
 def test_costs_are_of_what_ran():
-    text = compare.cost_table({"a": answer(known()), "b": answer(None)})
-    assert text.splitlines()[2:] == ["| a | 3 | 1 | 2 |"]
+    found = CostReport({"a": answer(known()), "b": answer(None)}).table()
+    assert [cells for cells in found.columns.values()] == [("a",), ("3",), ("1",), ("2",)]

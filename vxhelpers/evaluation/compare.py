@@ -1,10 +1,9 @@
 """Methods side by side on the same clips: their maps, what these cost, which networks they fit."""
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
@@ -15,7 +14,6 @@ from vxhelpers.attribution.registry import Method, attribute
 from vxhelpers.data.datasets import DataSet
 from vxhelpers.errors import InputError
 from vxhelpers.evaluation.localisation import Flags, Values, where
-from vxhelpers.evaluation.map_similarity import logits
 from vxhelpers.evaluation.planted import Trial, trial
 from vxhelpers.models import samples, zoo
 from vxhelpers.models.zoo import Model
@@ -170,107 +168,6 @@ def ranked(answers: Answers, evidence: Flags) -> list[str]:
     return sorted(ran, key=lambda name: -float(scores[name].mean()) if len(scores[name]) else 0)
 
 
-# ---- in words ------------------------------------------------------------------------------------
-
-
-def known_evidence(one: Trial, names: Sequence[str]) -> str:
-    """Say what maps of these clips are held against, what that is worth, how many are known."""
-    right = logits(one.model, one.x, batch_size=16).argmax(1) == one.target
-    told = f" Of {len(right)} clips {int(right.sum())} are recognised"
-    told += "." if right.all() else "; of the others, maps explain what the network did not answer."
-    if one.kind == "unknown":
-        return (
-            "**Nothing was planted in these clips, and nobody has drawn where their evidence is.** "
-            "The maps are held against where a clip moves most, at most a tenth of it: a stand-in "
-            "that may be wrong, so that nothing below says whether a map is right." + told
-        )
-    seen = " and ".join(f"*{name}*" for name in names)
-    if one.kind == "natural":
-        return (
-            f"**Nothing was planted in these scenes.** The maps are held against {seen}, which "
-            "could decide; whether it does is not known, so a low number is no proof against a map."
-            + told
-        )
-    return (
-        f"Here the evidence is planted: of all that is in these clips, {seen} "
-        f"{'decides' if len(names) == 1 else 'decide'}, and all else tells nothing." + told
-    )
-
-
-def verdict(answers: Answers, blank: Answers, wrong: Answers, evidence: Flags) -> str:
-    """Say which methods beat the same with random weights, and the best of the wrong ones."""
-    count = len(recovered(evidence.astype(float), evidence))
-    if count < 2:
-        return "**Fewer than two of these clips have evidence to find: nothing can be said.**"
-    rivals = ranked(wrong, evidence)
-    chance = {name: replace(one, maps=np.zeros(evidence.shape)) for name, one in answers.items()}
-    beyond = above(answers, chance, evidence)
-    learned = [name for name in above(answers, blank, evidence) if name in beyond]
-    clear = above(answers, dict.fromkeys(answers, wrong[rivals[0]]), evidence) if rivals else []
-    return (
-        "Better than chance and than the same map of a network with random weights, clip by clip: "
-        f"{_list(learned)}. Better than the best of the wrong ones ({rivals[0] if rivals else '-'}"
-        f"): {_list(clear)}."
-        + ("" if clear else " **On these clips a map that never asked the network finds the "
-           "evidence as well as this family does.**")
-        + (f" **{count} clips say next to nothing**, whatever the intervals." if count < 6 else "")
-    )  # fmt: skip
-
-
-# ---- tables, as Markdown -------------------------------------------------------------------------
-
-
-def recovery_table(answers: Answers, blank: Answers, wrong: Answers, evidence: Flags) -> str:
-    """Set methods, the same with random weights, and wrong ones, beside each other.
-
-    Beside the values their size alone: there a method that knows where, but not for or against, is
-    not punished for its signs. Wrong methods do not ask the network, and have one column of each.
-    """
-    lines = ["| map | values | their size | values, random weights | size, random weights |",
-             "|---|---|---|---|---|"]  # fmt: skip
-    for name, one in {**answers, **wrong}.items():
-        if one.maps is None:
-            lines.append(f"| {name} | does not fit | | | |")
-            continue
-        control = blank[name].maps if name in blank else None
-        columns = [one.maps, np.abs(one.maps), control, None if control is None else abs(control)]
-        cells = [
-            "" if maps is None else _cell(mean_over_clips(recovered(maps, evidence)))
-            for maps in columns
-        ]
-        italic = f"*{name}*" if name in wrong else name
-        lines.append(f"| {italic} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def cost_table(answers: Answers) -> str:
-    """Passes through the network and clips a second of each method that ran."""
-    lines = ["| method | clips forward | clips back | clips a second |", "|---|---|---|---|"]
-    for name, one in answers.items():
-        if one.maps is not None:
-            rate = f"{1 / one.seconds:.0f}" if one.seconds < 0.1 else f"{1 / one.seconds:.2g}"
-            lines.append(f"| {name} | {one.forwards:.3g} | {one.backwards:.3g} | {rate} |")
-    return "\n".join(lines)
-
-
-def fit_table(tried: Mapping[str, Answers]) -> str:
-    """Methods by networks: maps, or a number that stands for what the error said below."""
-    names = list(dict.fromkeys(name for answers in tried.values() for name in answers))
-    lines = [f"| method | {' | '.join(tried)} |", "|---" * (1 + len(tried)) + "|"]
-    reasons: list[str] = []
-    for name in names:
-        cells = []
-        for answers in tried.values():
-            one = answers[name]
-            if one.maps is None and _short(one.failed) not in reasons:
-                reasons.append(_short(one.failed))
-            cells.append("maps" if one.maps is not None else
-                         f"error {1 + reasons.index(_short(one.failed))}")  # fmt: skip
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    told = [f"{k}. {reason}" for k, reason in enumerate(reasons, 1)]
-    return "\n".join(lines) + ("\n\nThe errors say:\n\n" + "\n".join(told) if told else "")
-
-
 # ---- inside --------------------------------------------------------------------------------------
 
 
@@ -301,18 +198,3 @@ def _counted(net: nn.Module) -> Iterator[list[int]]:
         yield passes
     finally:
         handle.remove()
-
-
-def _list(names: Sequence[str]) -> str:
-    return "; ".join(names) or "none"
-
-
-def _cell(mean: Mean | None) -> str:
-    return "-" if mean is None else f"{mean.value:.2f} [{mean.low:.2f}, {mean.high:.2f}]"
-
-
-def _short(reason: str) -> str:
-    """First clause of an error's text without the network's name, safe in a table or a list."""
-    what = re.sub(r"^model '\w+': ", "", reason)
-    what = re.sub(r"model '\w+'", "this network", what).partition(": ")[0].partition("; ")[0]
-    return re.sub(r"([|*_<`])", r"\\\1", what)
