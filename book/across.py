@@ -15,7 +15,7 @@
 # (across)=
 # # Across classes
 #
-# *Which classes lean on motion, which on place, which on objects, and is that so in every network?*
+# *Which classes rely on motion, which on place, which on objects, and is that so in every network?*
 #
 # :::{admonition} Card
 # :class: tip
@@ -48,7 +48,7 @@ from vxhelpers.evaluation.ablation_summary import (
     CUES,
     LEAST,
     MEASURES,
-    leanings,
+    class_reliances,
     paired,
     truth,
 )
@@ -58,7 +58,7 @@ from vxhelpers.io import files
 from vxhelpers.stce.coverage import agreement
 
 metrics = found.metrics(results)
-classes = leanings(metrics)
+classes = class_reliances(metrics)
 networks = list(dict.fromkeys(one.network for one in classes))
 nothing = Markdown("*None of this book's classes has been asked this.*")
 
@@ -95,18 +95,18 @@ Markdown(
 )
 
 # %% [markdown]
-# ## What "leans on" means
+# ## What "relies on" means
 #
 # Every network was shown clips of a class, and as many of other classes, from which one thing had been
 # taken, and beside them a control from which nothing of that kind had been. With $p$ the probability of
-# the class, $k$ the control and $e$ the edit, a class leans on what the edit takes by
+# the class, $k$ the control and $e$ the edit, a class relies on what the edit takes by
 #
 # $$
 # R_e = \left(\bar p(k(x)) - \bar p(e(x))\right)_{\text{of the class}} - \left(\bar p(k(x)) - \bar p(e(x))\right)_{\text{of others}},
-# $$ (eq-across-lean)
+# $$ (eq-across-reliance)
 #
 # the part of what sets the class apart that goes with it; {doc}`networks` says how and why.
-# It is 0 where the network does not care and about 1 where a class that was sure is told from the others
+# It is 0 where the network does not rely on it, and about 1 where a class that was sure is told from the others
 # no more.
 #
 # | | taken away | control |
@@ -117,7 +117,7 @@ Markdown(
 # | *objects*, *person* | all that they sweep over, hidden | as large a hole elsewhere |
 #
 # Videos without ground truth have *what moves* and *the rest* in place of the last two rows; a class
-# without objects has no value for them. By {eq}`eq-across-lean` a class leans **most** on motion, place or
+# without objects has no value for them. By {eq}`eq-across-reliance` a class relies **most** on motion, place or
 # objects if its 95 % interval is clear of 0.1 and of the interval of the second largest, and the two differ
 # by more than 0.1. Otherwise we say *undecided*, or *none of them* where all their intervals are below 0.1.
 # The person is no candidate: it does the action, and to hide it takes its movement, too.
@@ -129,26 +129,26 @@ Markdown(
 # order and direction are in the chart below.
 
 # %% tags=["hide-input"]
-shown = [what for what in MEASURES if any(what in c.leans for c in classes)]
+shown = [what for what in MEASURES if any(what in c.reliances for c in classes)]
 columns = {"class": [c.name for c in classes]}
 if len(networks) > 1:
     columns["network"] = [c.network for c in classes]
 columns["most on"] = [c.most for c in classes]
 columns |= {
-    what: [share(c.leans).get(what) for c in classes]
+    what: [share(c.reliances).get(what) for c in classes]
     for what in shown
     if what not in ("order", "direction")
 }
 columns["accuracy"] = [c.accuracy and c.accuracy.value for c in classes]
 table.table(
     columns,
-    caption="What each class leans on: how much of what sets it apart from other classes is lost "
+    caption="What each class relies on: how much of what sets it apart from other classes is lost "
     "without it. Missing: not measured, or the class has none.",
     links=[f"{c.slug}/networks.html" for c in classes],
 )
 
 # %% tags=["hide-input"]
-asked = [c for c in classes if c.leans]
+asked = [c for c in classes if c.reliances]
 lines = []
 for name in networks:
     counts = Counter(c.most for c in asked if c.network == name)
@@ -159,18 +159,18 @@ for name in networks:
         f"{', '.join(decided) or 'nothing that is clear'}"
         + (f"; {', '.join(others)}." if others else ".")
     )
-placed = [c for c in asked if "place" in c.leans]
+placed = [c for c in asked if "place" in c.reliances]
 on_place = [c for c in placed if "place" in c.clear]
-off_place = [c for c in placed if c.leans["place"].high < LEAST]
+off_place = [c for c in placed if c.reliances["place"].high < LEAST]
 several = [c for c in asked if len(set(CUES) & set(c.clear)) > 1]
-few = [c for c in asked if min(m.n for m in c.leans.values()) < 10]
+few = [c for c in asked if min(m.n for m in c.reliances.values()) < 10]
 Markdown(
     "\n".join(lines)
-    + (f"\n\nOf {len(placed)} (a class in a network each), {len(on_place)} clearly lean on the place"
+    + (f"\n\nOf {len(placed)} (a class in a network each), {len(on_place)} clearly rely on the place"
        + (f" ({said(', '.join(dict.fromkeys(c.name for c in on_place[:8])))}"
           f"{' and others' if len(on_place) > 8 else ''})" if on_place else "")
-       + f", and {len(off_place)} clearly lean on it by less than {LEAST}. " if placed else "\n\n")
-    + f"{len(several)} clearly lean on more than one of {', '.join(c for c in CUES if c in shown)}. "
+       + f", and {len(off_place)} clearly rely on it by less than {LEAST}. " if placed else "\n\n")
+    + f"{len(several)} clearly rely on more than one of {', '.join(c for c in CUES if c in shown)}. "
     + (f"**{len(few)} had fewer than ten clips of some kind**: their intervals are too narrow."
        if few else "")
     if asked else "None of these classes has the experiments: their chapters were run before there "
@@ -183,20 +183,20 @@ Markdown(
 # Choose a network and a measure. The hollow mark is the same network with random weights, which tells
 # hardly one class from another and so has nothing to lose: it should be near 0, and is no bar to pass.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-across-ranked", "caption": "What the classes lean on, ranked, with 95 % bootstrap intervals over clips, beside the same network with random weights. Of many classes, the highest and the lowest."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-across-ranked", "caption": "What the classes rely on, ranked, with 95 % bootstrap intervals over clips, beside the same network with random weights. Of many classes, the highest and the lowest."}}
 pictures = {}
 drawn = MEASURES if len(networks) <= 4 else CUES  # a page has a weight, too
 for name in networks:
     for what in drawn:
         rows = {
-            c.name: {"trained": share(c.leans)[what]}
+            c.name: {"trained": share(c.reliances)[what]}
             | ({"random weights": share(c.blind)[what]} if what in c.blind else {})
             for c in classes
-            if c.network == name and what in c.leans
+            if c.network == name and what in c.reliances
         }
         if rows:
             pictures[name, what] = class_charts.ranked(
-                rows, units=f"leans on {what}", line=("does not care", 0.0)
+                rows, units=f"reliance on {what}", line=("no reliance", 0.0)
             )
 tabs.choice(pictures, legend=("Network", "Measure")) if pictures else nothing
 
@@ -228,7 +228,7 @@ Markdown(
 # intervals of rank correlations are those of {cite:t}`bonett2000`; they take classes as independent draws,
 # which classes that were trained together are not, so that the true ones are wider.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-across-networks", "caption": "What classes lean on in one network against another, by measure, with 95 % intervals of both; on the dashed line, the same."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-across-networks", "caption": "What classes rely on in one network against another, by measure, with 95 % intervals of both; on the dashed line, the same."}}
 pairs = {
     f"{a} and {b}": {
         what: [
@@ -287,13 +287,13 @@ Markdown(
 
 # %% tags=["hide-input"]
 apart = [
-    (abs(a.leans[what].value - b.leans[what].value), a, b, what)
+    (abs(a.reliances[what].value - b.reliances[what].value), a, b, what)
     for a, b in ((a, b) for a in classes for b in classes)
     if (a.action, a.dataset) == (b.action, b.dataset)
     and networks.index(a.network) < networks.index(b.network)
-    for what in a.leans.keys() & b.leans.keys()
-    if a.leans[what].low > b.leans[what].high
-    or b.leans[what].low > a.leans[what].high
+    for what in a.reliances.keys() & b.reliances.keys()
+    if a.reliances[what].low > b.reliances[what].high
+    or b.reliances[what].low > a.reliances[what].high
 ]
 apart.sort(key=lambda one: (-one[0], one[1].name, one[3]))
 large = [one for one in apart if one[0] > 0.5]
@@ -304,8 +304,8 @@ right = [
 ]
 lines = ["| class | measure | in one network | in the other |", "|---|---|---|---|"]
 for _, a, b, what in apart[:10]:
-    lines.append(f"| {said(a.name)} | {what} | {said(a.network)}: {a.leans[what]} | "
-                 f"{said(b.network)}: {b.leans[what]} |")  # fmt: skip
+    lines.append(f"| {said(a.name)} | {what} | {said(a.network)}: {a.reliances[what]} | "
+                 f"{said(b.network)}: {b.reliances[what]} |")  # fmt: skip
 Markdown(
     "The largest differences between two networks of one class, of those whose intervals do not "
     f"overlap ({len(apart)} in all, {len(large)} of them above 0.5):\n\n" + "\n".join(lines)
@@ -320,23 +320,23 @@ Markdown(
 # ## Do maps say the same?
 #
 # {doc}`gradcam` noted how much of a map's positive energy lies on the person, on objects and on the
-# ground, above their area. If a map's energy told what a network relies on, classes that lean on objects
+# ground, above their area. If a map's energy told what a network relies on, classes that rely on objects
 # would have maps that favour objects. Two things are compared that are not the same by definition: the
 # energy of one layer's map, and an experiment on the input.
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-across-maps", "caption": "What classes lean on by experiment against how much of Grad-CAM's energy lies on it, above its area; a mark a class and network, with 95 % intervals."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-across-maps", "caption": "What classes rely on by experiment against how much of Grad-CAM's energy lies on it, above its area; a mark a class and network, with 95 % intervals."}}
 twins = {"objects": "objects", "person": "person", "place": "ground"}
 maps = {
     what: [
-        (share(c.energy)[area], share(c.leans)[what])
+        (share(c.energy)[area], share(c.reliances)[what])
         for c in classes
-        if what in c.leans and area in c.energy
+        if what in c.reliances and area in c.energy
     ]
     for what, area in twins.items()
 }
 maps = {what: points for what, points in maps.items() if points}
 class_charts.against(
-    maps, across="Grad-CAM's energy above the area", up="leans on it"
+    maps, across="Grad-CAM's energy above the area", up="relies on it"
 ) if maps else nothing
 
 # %% tags=["hide-input"]
@@ -347,15 +347,15 @@ for what, points in maps.items():
         agreed[what] = one
         lines.append(f"| {what} | energy on {twins[what]} | {one.rho:.2f} | {one.low:.2f} to {one.high:.2f} "
                      f"| {one.n} |")  # fmt: skip
-leaning = [c for c in classes if "objects" in c.clear and "objects" in c.energy]
-favoured = [c for c in leaning if c.energy["objects"].low > 0]
+reliance = [c for c in classes if "objects" in c.clear and "objects" in c.energy]
+favoured = [c for c in reliance if c.energy["objects"].low > 0]
 Markdown(
     "\n".join(lines)
     + "\n\nThe interval is above 0 for: "
     + (", ".join(what for what, one in agreed.items() if one.low > 0) or "none of them")
     + ". "
-    + (f"Of {len(leaning)} that clearly lean on objects, {len(favoured)} have maps that clearly favour "
-       "them. " if leaning else "")
+    + (f"Of {len(reliance)} that clearly rely on objects, {len(favoured)} have maps that clearly favour "
+       "them. " if reliance else "")
     + "The ground is only part of the place, which has walls, trees and sky, too."
     if agreed else
     f"Fewer than {enough} classes have both, too few for a rank correlation."
@@ -376,7 +376,7 @@ table.table(
         "class": [c.name for c, _ in told],
         "network": [c.network for c, _ in told],
         "planted": [one.expected for _, one in told],
-        "clearly leans on": [", ".join(c.clear) or "nothing" for c, _ in told],
+        "clearly relies on": [", ".join(c.clear) or "nothing" for c, _ in told],
         "as planted": ["yes" if not one.missed else f"no: {', '.join(one.missed)}" for _, one in told],
     },
     caption="What was planted, and what the experiments found (intervals above 0.1, the largest first).",
@@ -392,7 +392,7 @@ Markdown(
     + (f"**The others are not:** {'; '.join(f'{said(c.name)} in {said(c.network)}' for c, _ in missed)}: "
        "where intervals are wide, the profile may be too short to tell. " if missed else "")
     + (f"Of the {len(static)} of the *static* task, where object and place both tell the class, "
-       f"{len(of_object)} clearly lean on the object: which of two sufficient cues a network takes is its "
+       f"{len(of_object)} clearly rely on the object: which of two sufficient cues a network takes is its "
        "own choice." if static else "")
     if told else
     "`vx book --actions all --dataset stage:motion` makes a book that has."
@@ -401,15 +401,15 @@ Markdown(
 # %% [markdown]
 # ## Where this fails, and what we may not conclude
 #
-# - What a class leans on is a property of a class *in a network*, trained on these clips. It says nothing
+# - What a class relies on is a property of a class *in a network*, trained on these clips. It says nothing
 #   of the action in the world.
 # - The edits are not equal doses. All motion is taken, but only the objects' paths; that 0.9 is more
 #   than 0.6 does not make motion the more important cue.
-# - A network that can do with either of two cues leans on none of them: each alone is enough. So *none of
+# - A network that can do with either of two cues relies on none of them: each alone is enough. So *none of
 #   them* is not *nothing*, and cues that are redundant are missed here altogether.
 # - Many classes are compared, and each interval misses its truth once in twenty times. Among 400
 #   classes some will be clear by chance; the extremes of a ranking are the likeliest.
-# - Clips are few and intervals are over clips alone; a network trained anew may lean otherwise.
+# - Clips are few and intervals are over clips alone; a network trained anew may rely otherwise.
 # - A hole has a shape. What a person swept over is hidden, but how far it reached can still be seen.
 #
 # ## Exercises

@@ -174,16 +174,16 @@ causal
 # A fall of the class's probability is not enough either. A network to which an edit leaves nothing
 # answers with its favourite class, and for that class nothing falls. So we ask whether the class is
 # still told from the others. With $p$ the probability of the class, $k(x)$ the control's version of a
-# clip and $e(x)$ the edited one, what the class *leans on* is
+# clip and $e(x)$ the edited one, what the class *relies on* is
 #
 # $$
 # R_e = \left(\bar p(k(x)) - \bar p(e(x))\right)_{\text{of the class}} - \left(\bar p(k(x)) - \bar p(e(x))\right)_{\text{of others}},
-# $$ (eq-networks-lean)
+# $$ (eq-networks-reliance)
 #
-# means over clips. {eq}`eq-networks-lean` is 0 where the network does not care, and about 1 where all that
+# means over clips. {eq}`eq-networks-reliance` is 0 where the network does not rely on it, and about 1 where all that
 # sets a sure class apart is gone. For motion (frozen), order (shuffled) and direction (reversed) the
 # control is the clip as it is. Hiding is {cite:t}`zeiler2014`'s experiment, the gap between places is
-# {cite:t}`xiao2021noise`'s, on video; {cite:t}`choi2019why` found that action networks lean on places, and
+# {cite:t}`xiao2021noise`'s, on video; {cite:t}`choi2019why` found that action networks rely on places, and
 # {cite:t}`li2018resound` that data sets let them. {doc}`across` sets all classes side by side.
 
 # %%
@@ -200,20 +200,20 @@ asked = {
     for kind, network in (("trained", net), ("random weights", untrained))
     if min(len(mine), len(others)) > 1
 }
-leans = {
-    kind: {what: found.lean(what, rng=rng) for what in found.contrasts}
+reliances = {
+    kind: {what: found.reliance_on(what, rng=rng) for what in found.contrasts}
     for kind, found in asked.items()
 }
 
-# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-leans", "caption": "What the class leans on: how much of what sets it apart goes with motion, order, direction, each part and the place, beyond the control, with 95 % bootstrap intervals over clips, beside the same network with random weights."}}
+# %% tags=["hide-input"] mystnb={"figure": {"name": "fig-networks-reliance", "caption": "What the class relies on: how much of what sets it apart goes with motion, order, direction, each part and the place, beyond the control, with 95 % bootstrap intervals over clips, beside the same network with random weights."}}
 score_charts.bars(
     {
         kind: {w: (m.value, m.low, m.high) for w, m in found.items() if m}
-        for kind, found in leans.items()
+        for kind, found in reliances.items()
     },
-    units="what the class leans on",
-    line=("does not care", 0.0),
-) if leans else Text(
+    units="reliance of the class",
+    line=("no reliance", 0.0),
+) if reliances else Text(
     "*There are not two clips or more of the class and of other classes.*"
 )
 
@@ -223,7 +223,7 @@ relies = RelianceReport(
     action,
     ablated,
     ablated and ablated.separation("normal", rng=rng),
-    leans,
+    reliances,
     len(others),
     filmed="moving" in both.masks,
 )

@@ -174,7 +174,7 @@ def questions() -> dict[str, Callable[[Any], Any]]:
             [scores.derivatives.ravel(), *(one.probability.ravel() for one in curves.values())]
         )
 
-    def leaned(model: Any) -> Any:
+    def relied(model: Any) -> Any:
         few = samples.collect(data, model, rows)
         found = reliance(model, model.prepare(few.clips), few.masks, few.labels, target=target,
                          rng=np.random.default_rng(0))  # fmt: skip
@@ -182,7 +182,7 @@ def questions() -> dict[str, Callable[[Any], Any]]:
 
     known = (*registry.METHODS, *registry.hiding(views=16, segments=6))
     asked = {one.name: mapped(one) for one in known if one.family != registry.BASELINES}
-    return asked | {"Video-TCAV": scored, "STCE": cut, "reliance": leaned}
+    return asked | {"Video-TCAV": scored, "STCE": cut, "reliance": relied}
 
 
 def compare() -> Iterator[dict[str, Any]]:

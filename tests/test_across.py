@@ -47,10 +47,12 @@ def page(found: list[Any]) -> str:
     return "".join(one._repr_html_() for one in found if not hasattr(one, "data"))
 
 
-def write(path: Path, targets: Iterable[Target], leans: dict[str, float], **more: float) -> Path:
+def write(
+    path: Path, targets: Iterable[Target], reliances: dict[str, float], **more: float
+) -> Path:
     """Metrics of a book in which every class has the same values, half a tenth either way."""
-    noted = {f"lean on {what}": value for what, value in leans.items()} | more
-    noted |= {f"lean on {what}, random weights": 0.0 for what in leans}
+    noted = {f"reliance on {what}": value for what, value in reliances.items()} | more
+    noted |= {f"reliance on {what}, random weights": 0.0 for what in reliances}
     rows = [
         {
             "chapter": "networks",
@@ -81,7 +83,7 @@ def test_two_classes_of_one_network(tmp_path: Path) -> None:
     told = texts(found)
     assert "2 classes of 2 data sets" in told and "1 network (r3d)" in told
     assert "**r3d**, 2 classes: most on motion in 2." in told
-    assert "0 clearly lean on the place, and 2 clearly lean on it by less" in told
+    assert "0 clearly rely on the place, and 2 clearly rely on it by less" in told
     assert "no class with two networks" in told and "rank correlation |" not in told
     assert "this book has none" in told and "see below" not in told  # nothing is planted here
     assert 'href="running_stage-kth/networks.html"' in page(found)
@@ -97,8 +99,8 @@ def test_many_classes_are_in_the_table_and_the_ends_in_the_charts(tmp_path: Path
     many = [
         Target(f"{NASTY} {k}" if k == 7 else f"class {k}", "kinetics", "swin") for k in range(400)
     ]
-    leans = {"motion": 0.2, "what moves": 0.1, "the rest": 0.8}
-    found = shown(write(tmp_path / "a.parquet", many, leans))
+    reliances = {"motion": 0.2, "what moves": 0.1, "the rest": 0.8}
+    found = shown(write(tmp_path / "a.parquet", many, reliances))
     markup, told = page(found), texts(found)
     assert markup.count("<tr>") > 400 and "<b>bold" not in markup and "<b>bold" not in told
     assert "&lt;b&gt;bold&lt;/b&gt;" in markup
@@ -113,11 +115,11 @@ def test_planted_truth_is_told_either_way(tmp_path: Path) -> None:
         for label in labels
         for model in ("r3d", "c3d")
     ]
-    leans = {"motion": 0.9, "direction": 0.9, "place": 0.0, "objects": 0.4}
-    right = texts(shown(write(tmp_path / "a.parquet", targets, leans)))
+    reliances = {"motion": 0.9, "direction": 0.9, "place": 0.0, "objects": 0.4}
+    right = texts(shown(write(tmp_path / "a.parquet", targets, reliances)))
     assert "6 of 6 are as planted" in right and "The others are not" not in right
     wrong = texts(
-        shown(write(tmp_path / "b.parquet", targets, leans | {"place": 0.9, "motion": 0.0}))
+        shown(write(tmp_path / "b.parquet", targets, reliances | {"place": 0.9, "motion": 0.0}))
     )
     assert "0 of 6 are as planted" in wrong and "**The others are not:**" in wrong
     assert "r3d, 3 classes: most on place in 3" in wrong.replace("**", "")
@@ -144,7 +146,7 @@ def test_networks_and_maps_are_correlated_where_classes_are_enough(tmp_path: Pat
     assert "| class 0 | motion | r3d: 0.20 [0.15, 0.25], n = 12 | c3d: 0.95 " in told
     assert "may have different reasons" in told
     assert "| objects | energy on objects | 1.00 |" in told
-    assert "Of 12 that clearly lean on objects, 12 have maps that clearly favour them" in told
+    assert "Of 12 that clearly rely on objects, 12 have maps that clearly favour them" in told
 
 
 @pytest.mark.parametrize("text", list(cells()))

@@ -65,9 +65,9 @@ def found_by(reader, clips, **options) -> Reliance:
     return reliance(model_of(reader), x, masks, LABELS, **options)
 
 
-def leans(found: Reliance) -> dict[str, float]:
+def reliances(found: Reliance) -> dict[str, float]:
     rng = np.random.default_rng(1)
-    told = {what: found.lean(what, rng=rng) for what in found.contrasts}
+    told = {what: found.reliance_on(what, rng=rng) for what in found.contrasts}
     return {what: mean.value for what, mean in told.items() if mean is not None}
 
 
@@ -101,19 +101,19 @@ def motion(x: Tensor) -> Tensor:
 )
 def test_a_network_that_reads_one_thing_leans_on_it_alone(clips, reader, whole, nothing):
     found = found_by(reader, clips)
-    told = leans(found)
+    told = reliances(found)
     assert found.separation("normal", rng=np.random.default_rng(0)).value == pytest.approx(
         1, abs=1e-3
     )
     assert {what: told[what] for what in whole} == pytest.approx(dict.fromkeys(whole, 1), abs=2e-3)
     still = {what: told[what] for what in nothing - {"person", "objects"}}
     assert still == pytest.approx(dict.fromkeys(still, 0), abs=1e-6)
-    # A control's hole may come upon what is read, so that a part's lean may be below 0.
+    # A control's hole may come upon what is read, so that a part's reliance may be below 0.
     assert all(told[what] < 1e-6 for what in nothing & {"person", "objects"})
 
 
 def test_reversal_makes_a_clip_one_of_the_other_class(clips):
-    assert leans(found_by(motion, clips))["direction"] == pytest.approx(2, abs=1e-3)
+    assert reliances(found_by(motion, clips))["direction"] == pytest.approx(2, abs=1e-3)
 
 
 def test_the_favourite_class_of_a_network_that_knows_nothing_leans_like_the_others(clips):
@@ -121,10 +121,10 @@ def test_the_favourite_class_of_a_network_that_knows_nothing_leans_like_the_othe
     found = found_by(lambda x: place(x) + 0.5 * (place(x) == 0), clips)
     without = found_by(lambda x: motion(x) + 0.5 * (motion(x) == 0), clips)
     assert without.drop("motion").max() < 0.01
-    assert leans(without)["motion"] == pytest.approx(1, abs=0.01)
+    assert reliances(without)["motion"] == pytest.approx(1, abs=0.01)
     other = found_by(lambda x: motion(x) + 0.5 * (motion(x) == 0), clips, target="left")
-    assert leans(other)["motion"] == pytest.approx(leans(without)["motion"], abs=0.01)
-    assert leans(found)["place"] == pytest.approx(1, abs=0.01)
+    assert reliances(other)["motion"] == pytest.approx(reliances(without)["motion"], abs=0.01)
+    assert reliances(found)["place"] == pytest.approx(1, abs=0.01)
 
 
 def test_a_hole_harms_as_such_and_the_control_takes_that_off(clips):
@@ -188,11 +188,11 @@ def test_a_class_without_objects_has_none_and_clips_without_are_left_out(clips):
     assert "objects" not in found_by(ball, (x, masks)).contrasts
     masks["ball"][0, :, 12, 12] = masks["ball"][1, :, 12, 12] = True
     found = found_by(ball, (x, masks))
-    assert found.lean("objects", rng=np.random.default_rng(0)).n == 2
+    assert found.reliance_on("objects", rng=np.random.default_rng(0)).n == 2
     assert np.isnan(found.probability["objects hidden"][found.own]).sum() == N // 2 - 2
     masks["ball"][1] = False
     found = found_by(ball, (x, masks))
-    assert found.lean("objects", rng=np.random.default_rng(0)) is None
+    assert found.reliance_on("objects", rng=np.random.default_rng(0)) is None
     del masks["ball"]
     assert "objects" not in parts(masks)
 
@@ -200,7 +200,7 @@ def test_a_class_without_objects_has_none_and_clips_without_are_left_out(clips):
 def test_without_ground_truth_there_is_what_moves_and_the_rest(clips):
     x, masks = clips
     found = found_by(place, (x, {"moving": masks["person"]}))
-    told = leans(found)
+    told = reliances(found)
     assert set(told) == {"motion", "order", "direction", "what moves", "the rest"}
     assert told["the rest"] == pytest.approx(1, abs=2e-3)
     assert told["what moves"] == pytest.approx(0, abs=1e-6)
@@ -230,10 +230,10 @@ def test_the_interval_covers_and_needs_two_clips():
     found = Reliance(
         1, own, {"normal": values, "frozen": 0 * values}, {}, {"motion": ("normal", "frozen")}, {}
     )
-    mean = found.lean("motion", rng=np.random.default_rng(0))
+    mean = found.reliance_on("motion", rng=np.random.default_rng(0))
     assert mean.value == pytest.approx(0.625 - 0.05) and mean.n == 4
     assert mean.low < mean.value < mean.high
-    assert mean == found.lean("motion", rng=np.random.default_rng(0))
+    assert mean == found.reliance_on("motion", rng=np.random.default_rng(0))
 
 
 def test_the_same_seed_gives_the_same_and_nothing_is_changed(clips):
@@ -277,9 +277,9 @@ def test_planted_evidence_is_found_on_the_stage(task, label, whole, nothing):
     clips = samples.collect(data, net, rows)
     x = net.prepare(clips.clips)
     found = reliance(net, x, clips.masks, clips.labels, target=label, rng=rng)
-    told = {what: found.lean(what, rng=rng) for what in found.contrasts}
+    told = {what: found.reliance_on(what, rng=rng) for what in found.contrasts}
     assert all(told[what].low > 0.6 for what in whole)
     assert all(abs(told[what].value) < 0.15 for what in nothing)
     blind = zoo.load("stage_r3d", weights="random", labels=net.labels)
     again = reliance(blind, x, clips.masks, clips.labels, target=label, rng=rng)
-    assert all(abs(again.lean(what, rng=rng).value) < 0.1 for what in again.contrasts)
+    assert all(abs(again.reliance_on(what, rng=rng).value) < 0.1 for what in again.contrasts)

@@ -19,18 +19,20 @@ def test_classes_are_ranked_by_the_first_series() -> None:
         "high": {"trained": (0.9, 0.8, 1.0)},
         NAME: {"trained": (0.5, 0.4, 0.6), "random weights": (0.9, 0.8, 1.0)},
     }
-    shown = ranked(rows, units="leans on motion", line=("none", 0.0))
+    shown = ranked(rows, units="reliance on motion", line=("none", 0.0))
     assert ticks(shown.figure) == ["high", "a <name> with $mark_up$ & more th…", "low"]
     assert shown.alt.startswith(
-        "Leans on motion of 3 classes, the highest first. high trained 0.90"
+        "Reliance on motion of 3 classes, the highest first. high trained 0.90"
     )
     assert NAME in shown.alt
-    assert 'alt="Leans on motion' in shown._repr_html_() and "&lt;name&gt;" in shown._repr_html_()
+    assert (
+        'alt="Reliance on motion' in shown._repr_html_() and "&lt;name&gt;" in shown._repr_html_()
+    )
 
 
 def test_of_many_classes_the_ends_are_drawn_and_the_rest_counted() -> None:
     rows = {f"class {k}": {"trained": (k / 400, k / 400, k / 400)} for k in range(400)}
-    shown = ranked(rows, units="leans on place", most=10)
+    shown = ranked(rows, units="relies on place", most=10)
     names = ticks(shown.figure)
     assert names[:5] == [f"class {k}" for k in (399, 398, 397, 396, 395)]
     assert names[5] == "(390 others between)" and names[6:] == [

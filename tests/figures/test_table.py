@@ -11,18 +11,18 @@ from vxhelpers.errors import InputError
 from vxhelpers.figures.table import Table, table
 
 NAMES = ("walking", "clip 10", "clip 9", '<b>bold</b> & "quoted"')
-LEANS = ((0.5, 0.4, 0.6), None, (-0.25, -0.3, -0.2), (10.0, 9.0, 11.0))
+RELIANCES = ((0.5, 0.4, 0.6), None, (-0.25, -0.3, -0.2), (10.0, 9.0, 11.0))
 
 
 def example(**options: object) -> Table:
     columns = {
         "Class": NAMES,
-        "Motion": LEANS,
+        "Motion": RELIANCES,
         "Clips": (12, 5, 30, 7),
         "Says": ("b", "a", "c", ""),
     }
     links = ("walking/networks.html", None, "a b/x.html", "../up.html?a=1&b=2")
-    return table(columns, caption="Leans <of> classes", links=links, **options)  # type: ignore[arg-type]
+    return table(columns, caption="Reliance <of> classes", links=links, **options)  # type: ignore[arg-type]
 
 
 def write(path: Path, *shown: Table, head: str = "") -> Path:
@@ -45,9 +45,9 @@ def test_text_is_escaped_and_numbers_carry_their_value() -> None:
     assert '<td data-value="-0.25">−0.25<small>−0.30 to −0.20</small></td>' in markup
     assert '<td data-value="12">12</td>' in markup
     assert 'href="../up.html?a=1&amp;b=2"' in markup and markup.count("<a ") == 3
-    assert "<caption><span>Leans &lt;of&gt; classes</span></caption>" in markup
+    assert "<caption><span>Reliance &lt;of&gt; classes</span></caption>" in markup
     assert not re.search(r"https?:|\bid=", markup)
-    assert "Leans <of> classes" in repr(example()) and "4 rows" in repr(example())
+    assert "Reliance <of> classes" in repr(example()) and "4 rows" in repr(example())
 
 
 def test_numbers_of_any_kind_are_plain_and_never_minus_zero() -> None:

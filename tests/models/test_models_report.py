@@ -66,5 +66,5 @@ def test_no_card_is_said_and_splits_are_tabulated() -> None:
 def test_a_reliance_is_clear_only_above_a_tenth(low: float, clear: list[str]) -> None:
     lost = {"trained": {"motion": Mean(0.3, low, 0.4, 9), "objects": None}}
     found = RelianceReport("<b>", None, None, lost, 9, filmed=False)
-    assert found.clear == clear and [m.name for m in found.metrics()] == ["lean on motion"]
+    assert found.clear == clear and [m.name for m in found.metrics()] == ["reliance on motion"]
     assert "not two clips" in str(found)

@@ -92,16 +92,16 @@ class Reliance:
     def drop(self, what: str) -> Values:
         """Fall of the class's probability in own clips that have the part ``(n,)``, clip by clip.
 
-        It depends on which class the network falls back to; see `lean`.
+        It depends on which class the network falls back to; see `reliance_on`.
         """
         kept, lost = self.contrasts[what]
         falls = self.probability[kept] - self.probability[lost]
         return falls[self.own & np.isfinite(falls)]
 
-    def lean(self, what: str, *, rng: np.random.Generator) -> Mean | None:
+    def reliance_on(self, what: str, *, rng: np.random.Generator) -> Mean | None:
         """How much of what sets the class apart goes when ``what`` does: :math:`R_e`, -2 to 2.
 
-        It is 0 where the network does not care. Hardly anything but ``"direction"``, where clips
+        It is 0 where the network no reliance. Hardly anything but ``"direction"``, where clips
         may become those of another class, exceeds 1.
 
         Parameters

@@ -49,7 +49,7 @@ class RelianceReport(Report):
         """Reliances by name, for tables over many runs."""
         return [
             Metric(
-                f"lean on {what}" + ("" if kind == "trained" else ", random weights"),
+                f"reliance on {what}" + ("" if kind == "trained" else ", random weights"),
                 mean.value,
                 mean.low,
                 mean.high,

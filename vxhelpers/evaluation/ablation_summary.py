@@ -1,4 +1,4 @@
-"""Which class leans on what, over a whole book: what the class chapters noted, side by side.
+"""Which class relies on what, over a whole book: what the class chapters noted, side by side.
 
 The experiments are those of :mod:`vxhelpers.evaluation.ablation`, which the chapter *What the
 networks see* runs and notes for its class; nothing is measured again here.
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 #: What is taken away, in the order of tables; videos without ground truth have the last two.
 MEASURES = ("motion", "order", "direction", "place", "objects", "person", "what moves", "the rest")
-#: What a class may lean on most; the person does the action, and carries the other cues.
+#: What a class may rely on most; the person does the action, and carries the other cues.
 CUES = ("motion", "place", "objects", "the rest")
-LEAST = 0.1  # of a class's separation: what is smaller is not called leaning
+LEAST = 0.1  # of a class's separation: what is smaller is not called reliance
 
 _NUMBERS = ("value", "low", "high", "n")
-_LEAN, _BLIND, _ENERGY = "lean on ", ", random weights", "energy minus area, "
+_RELIANCE, _BLIND, _ENERGY = "reliance on ", ", random weights", "energy minus area, "
 
 
 @dataclass(frozen=True)
-class Leaning:
+class ClassReliance:
     """What is known of one class in one network.
 
     Parameters
@@ -40,7 +40,7 @@ class Leaning:
         As the data name the class; its data set; the folder of its pages.
     accuracy
         Share of its clips that are recognised; None where it was not noted.
-    leans
+    reliances
         Measure to how much of what sets the class apart goes with it. Without what was not
         measured, such as objects where there are none.
     blind
@@ -55,13 +55,13 @@ class Leaning:
     dataset: str
     slug: str
     accuracy: Mean | None
-    leans: Mapping[str, Mean]
+    reliances: Mapping[str, Mean]
     blind: Mapping[str, Mean]
     energy: Mapping[str, Mean]
 
     @property
     def most(self) -> str:
-        """What the class leans on most, of `CUES`, if that is clear.
+        """What the class relies on most, of `CUES`, if that is clear.
 
         ``"not measured"`` of less than two; ``"none of them"`` where every interval is below
         `LEAST`; ``"undecided"`` where the largest is not clear of `LEAST`, or not of the second
@@ -69,7 +69,7 @@ class Leaning:
         cues each take all that sets a class apart, nothing is meant by which takes a little more.
         That no intervals overlap is strict: a test of the difference would decide more often.
         """
-        known = {cue: self.leans[cue] for cue in CUES if cue in self.leans}
+        known = {cue: self.reliances[cue] for cue in CUES if cue in self.reliances}
         if len(known) < 2:
             return "not measured"
         first, second, *_ = sorted(known, key=lambda cue: -known[cue].value)
@@ -82,8 +82,8 @@ class Leaning:
     @property
     def clear(self) -> tuple[str, ...]:
         """All measures whose interval is above `LEAST`, the largest first."""
-        found = [what for what, mean in self.leans.items() if mean.low > LEAST]
-        return tuple(sorted(found, key=lambda what: -self.leans[what].value))
+        found = [what for what, mean in self.reliances.items() if mean.low > LEAST]
+        return tuple(sorted(found, key=lambda what: -self.reliances[what].value))
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Truth:
     expected
         In words.
     missed
-        What should be leant on and is not clear to be, and what should not and is above `LEAST`
+        What should be relied on and is not clear to be, and what should not and is above `LEAST`
         for sure. Empty where the truth was found.
     """
 
@@ -103,7 +103,7 @@ class Truth:
     missed: tuple[str, ...]
 
 
-def leanings(table: "pd.DataFrame") -> list[Leaning]:
+def class_reliances(table: "pd.DataFrame") -> list[ClassReliance]:
     """The classes of a book, in its order.
 
     Parameters
@@ -147,7 +147,7 @@ def leanings(table: "pd.DataFrame") -> list[Leaning]:
         blind = {name for name in whole if name.endswith(_BLIND)}
         weights = head["weights"] if isinstance(head["weights"], str) else "published"
         found.append(
-            Leaning(
+            ClassReliance(
                 name=head["action"]
                 + (f" ({head['dataset']})" if len(sets[head["action"]]) > 1 else ""),
                 network=head["model"]
@@ -156,15 +156,15 @@ def leanings(table: "pd.DataFrame") -> list[Leaning]:
                 dataset=head["dataset"],
                 slug=slug,
                 accuracy=whole.get("accuracy, normal"),
-                leans=_named(whole.keys() - blind, whole, _LEAN, ""),
-                blind=_named(blind, whole, _LEAN, _BLIND),
+                reliances=_named(whole.keys() - blind, whole, _RELIANCE, ""),
+                blind=_named(blind, whole, _RELIANCE, _BLIND),
                 energy=_named(whole, whole, _ENERGY, ""),
             )
         )
     return found
 
 
-def truth(one: Leaning) -> Truth | None:
+def truth(one: ClassReliance) -> Truth | None:
     """What the stage's planted tasks must show; None for a class in which nothing was planted.
 
     In *motion* single frames follow one law in all classes, so that nothing but motion can set
@@ -188,7 +188,7 @@ def truth(one: Leaning) -> Truth | None:
         ),
         "stage:shortcut": ("place", ("place",), (), ()),
     }
-    if one.dataset not in tasks or not one.leans:
+    if one.dataset not in tasks or not one.reliances:
         return None
     expected, must, either, never = tasks[one.dataset]
     missed = [f"no {what}" for what in must if what not in one.clear]
@@ -199,12 +199,12 @@ def truth(one: Leaning) -> Truth | None:
 
 
 def paired(
-    classes: Sequence[Leaning], first: str, second: str, measure: str
+    classes: Sequence[ClassReliance], first: str, second: str, measure: str
 ) -> list[tuple[Mean, Mean]]:
     """One measure of the classes that two networks have both been asked about, class by class."""
     by = {
-        network: {(c.action, c.dataset): c.leans[measure] for c in classes
-                  if c.network == network and measure in c.leans}
+        network: {(c.action, c.dataset): c.reliances[measure] for c in classes
+                  if c.network == network and measure in c.reliances}
         for network in (first, second)
     }  # fmt: skip
     return [(mean, by[second][key]) for key, mean in by[first].items() if key in by[second]]
