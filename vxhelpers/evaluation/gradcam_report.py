@@ -136,10 +136,9 @@ class LayersReport(Report):
         for k, name in enumerate(("trained", "random weights")):
             means = [pair[k] for pair in self.shares.values()]
             columns[name] = [(mean.value, mean.low, mean.high) for mean in means]
-        return table(
-            columns,
-            caption=f"Share of the energy on {self.evidence}; an even spread: {self.spread}",
-        )
+        n = next(own.n for own, _ in self.shares.values())
+        about = f"Share of the energy on {self.evidence}, n = {n} clips"
+        return table(columns, caption=f"{about}; an even spread: {self.spread}")
 
     def summary(self) -> Text:
         if self.clear:

@@ -30,6 +30,7 @@ class FitReport(Report):
         columns: dict[str, Sequence[Cell]] = {
             "object": names,
             "pixels a frame": [f"{self.found.sizes[n]:.0f}" for n in names],
+            "clips": [self.found.best["supervoxels"][n].n for n in names],
             "IoU, best supervoxel": cells(self.found.best["supervoxels"]),
             "IoU, best of the grid": cells(self.found.best["grid"]),
             "outline found": cells(self.found.outlines["supervoxels"]),
